@@ -1,0 +1,74 @@
+"""The ChatBackend protocol and the Reply every backend returns.
+
+Nothing here knows shapes, encoders or any particular model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+from emollm.values import Analysis, Message, Sampling, Usage
+
+FinishReason = Literal["stop", "length", "cancelled"]
+Progress = Callable[[float, str], None]
+"""Called with a share in [0, 1] and what is being done, e.g. (0.4, "finding faces")."""
+
+
+class Reply:
+    """A reply while it is being written: iterate for pieces of text; `usage` and `finish_reason` are set at the end."""
+
+    def __init__(self, write: Callable[[Reply], Iterator[str]]) -> None:
+        self._pieces = write(self)
+        self._cancelled = threading.Event()
+        self.usage: Usage | None = None
+        self.finish_reason: FinishReason | None = None
+        self.timings_s: dict[str, float] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return self._pieces
+
+    def cancel(self) -> None:
+        """Ask the writer to stop at the next token; safe from any thread."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """True once someone asked to stop."""
+        return self._cancelled.is_set()
+
+    def text(self) -> str:
+        """Drain the rest and return it as one string."""
+        return "".join(self._pieces)
+
+
+class ChatBackend(Protocol):
+    """Anything that can look at clips, chat about them and score labels."""
+
+    @property
+    def system(self) -> str:
+        """Name of the system that answers, e.g. "emollm"."""
+        ...
+
+    @property
+    def scale(self) -> str:
+        """Scale of the system, e.g. "mini"."""
+        ...
+
+    def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
+        """Measure a clip, or return the cached measurement of the same content.
+
+        Raises:
+            MediaError: If the file cannot be read.
+        """
+        ...
+
+    def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
+        """Answer the last message, which must be the user's."""
+        ...
+
+    def score(self, messages: Sequence[Message], labels: Sequence[str]) -> Mapping[str, float]:
+        """Probability of each label as the answer to the last message; sums to 1."""
+        ...

@@ -1,0 +1,107 @@
+"""An Analysis as plain data for people and programs: evidence, timeline, transcript. The one place where they take their outside shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from emollm.values import MODALITIES, Analysis, FaceReading, Floats, VoiceReading
+
+LEAST_STRETCH_S = 0.25
+
+
+def _scores(labels: tuple[str, ...], values: Floats) -> dict[str, float]:
+    order = np.argsort(-np.asarray(values))
+    return {labels[i]: round(float(values[i]), 4) for i in order}
+
+
+def evidence(analysis: Analysis) -> dict[str, Any]:
+    """What each modality shows, or why it is absent: {"face": {...}, "voice": {...}, "words": {...}}."""
+    found: dict[str, Any] = {m: {"present": False, "reason": analysis.missing.get(m, "not measured")} for m in MODALITIES}
+    if analysis.faces:
+        found["face"] = _face(analysis.faces[0]) | {"faces": len(analysis.faces)}
+    if analysis.voice is not None:
+        found["voice"] = _voice(analysis.voice)
+    if analysis.words is not None:
+        found["words"] = {"present": True, "language": analysis.words.language, "text": analysis.words.text}
+    return found
+
+
+def _face(reading: FaceReading) -> dict[str, Any]:
+    mean = reading.scores.mean(0)
+    top = int(mean.argmax())
+    return {
+        "present": True,
+        "label": reading.labels[top],
+        "score": round(float(mean[top]), 4),
+        "scores": _scores(reading.labels, mean),
+        "cues": list(reading.cues),
+        "seen_s": [round(float(reading.track.times_s[0]), 2), round(float(reading.track.times_s[-1]), 2)],
+        "box": [round(float(v), 1) for v in reading.track.boxes[len(reading.track.boxes) // 2]],
+    }
+
+
+def _voice(reading: VoiceReading) -> dict[str, Any]:
+    top = int(reading.scores.argmax())
+    return {
+        "present": True,
+        "label": reading.labels[top],
+        "score": round(float(reading.scores[top]), 4),
+        "scores": _scores(reading.labels, reading.scores),
+        "cues": list(reading.cues),
+        "pitch_hz": None if np.isnan(reading.pitch_hz) else round(reading.pitch_hz, 1),
+        "pitch_range_st": None if np.isnan(reading.pitch_range_st) else round(reading.pitch_range_st, 1),
+        "loudness_db": round(reading.loudness_db, 1),
+        "spans_s": [list(s) for s in reading.spans_s],
+    }
+
+
+def timeline(analysis: Analysis) -> list[dict[str, Any]]:
+    """Stretches of constant expression, of speech and of words, by start time."""
+    rows: list[dict[str, Any]] = []
+    for person, reading in enumerate(analysis.faces):
+        rows += [row | {"person": person} for row in face_stretches(reading, analysis.duration_s)]
+    if analysis.voice is not None:
+        top = int(analysis.voice.scores.argmax())
+        rows += [
+            {"start_s": a, "end_s": b, "modality": "voice", "label": analysis.voice.labels[top], "score": round(float(analysis.voice.scores[top]), 4)}
+            for a, b in analysis.voice.spans_s
+        ]
+    if analysis.words is not None:
+        rows += [{"start_s": s.start_s, "end_s": s.end_s, "modality": "words", "text": s.text} for s in analysis.words.segments]
+    return sorted(rows, key=lambda row: (row["start_s"], row["modality"]))
+
+
+def face_stretches(reading: FaceReading, duration_s: float) -> list[dict[str, Any]]:
+    """One track to stretches with the same leading expression; flickers shorter than a quarter second are smoothed away."""
+    times, scores = reading.track.times_s, reading.scores
+    if len(times) > 4:
+        kernel = np.ones(3) / 3
+        padded = np.pad(scores, ((1, 1), (0, 0)), mode="edge")
+        scores = np.stack([np.convolve(padded[:, c], kernel, "valid") for c in range(scores.shape[1])], 1)
+    tops = scores.argmax(1)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    rows: list[dict[str, Any]] = []
+    begin = 0
+    for i in range(1, len(tops) + 1):
+        if i < len(tops) and tops[i] == tops[begin] and times[i] - times[i - 1] < 4 * step + 0.01:
+            continue
+        start, end = float(times[begin]), float(min(times[i - 1] + step, max(duration_s, times[i - 1])))
+        if end - start >= LEAST_STRETCH_S or len(tops) < 4:
+            label = reading.labels[int(tops[begin])]
+            if rows and rows[-1]["label"] == label and start - rows[-1]["end_s"] < 0.6:
+                rows[-1]["end_s"] = round(end, 2)
+            else:
+                score = round(float(scores[begin:i, tops[begin]].mean()), 4)
+                rows.append({"start_s": round(start, 2), "end_s": round(end, 2), "modality": "face", "label": label, "score": score})
+        begin = i
+    return rows
+
+
+def transcript(analysis: Analysis) -> dict[str, Any] | None:
+    """Language and segments, or None when no words were heard."""
+    if analysis.words is None:
+        return None
+    segments = [{"start_s": s.start_s, "end_s": s.end_s, "text": s.text} for s in analysis.words.segments]
+    return {"language": analysis.words.language, "segments": segments}

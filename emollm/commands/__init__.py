@@ -1,0 +1,1 @@
+"""What each command of the command line does; arguments in, values printed, errors left to `cli`."""

@@ -1,0 +1,1 @@
+"""Messages, samples and mixtures; knows no devices and no optimisers."""

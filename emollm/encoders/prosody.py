@@ -1,0 +1,141 @@
+"""Pitch, loudness, pauses and voice quality of speech, as numbers with units; what they mean is for others to say.
+
+Source: pitch by the cumulative mean normalised difference of YIN (de Cheveigne and Kawahara, 2002), computed for all frames at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+from emollm.values import AUDIO_HZ, Floats
+
+HOP_S = 0.01
+FRAME_S = 0.064
+PITCH_LOW_HZ, PITCH_HIGH_HZ = 60.0, 500.0
+APERIODIC = 0.25  # normalised difference above which a frame counts as unvoiced
+SILENT_DB = -60.0
+DROP_DB = 30.0  # a frame this far below the loudest speech is a pause
+SHORT_GAP_S = 0.35
+LEAST_SPEECH_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """Measures over the speech of one stretch of sound."""
+
+    pitch_hz: float  # median of voiced frames, NaN if there are none
+    pitch_range_st: float  # 10th to 90th percentile, semitones
+    pitch_slope_st: float  # last third against first third, semitones
+    loudness_db: float  # mean over speech, re full scale
+    loudness_range_db: float  # 10th to 90th percentile
+    voiced_share: float
+    pause_share: float
+    bursts_per_s: float  # syllable-like peaks of the envelope
+    periodicity: float  # 1 = clear tone, 0 = breath or noise
+    tilt_db: float  # energy above 1 kHz against below: tense voices are brighter
+    seconds: float
+
+    def vector(self) -> Floats:
+        """[11] float32 on comparable scales, NaN as 0."""
+        pitch = 12 * np.log2(self.pitch_hz / 150) / 12 if np.isfinite(self.pitch_hz) else 0.0
+        rest = np.array(astuple(self)[1:], float) / np.array([12, 6, 20, 20, 1, 1, 5, 1, 20, 5])
+        return np.nan_to_num(np.concatenate([[pitch], rest + [0, 0, 1.5, 0, 0, 0, 0, 0, 0, 0]])).astype(np.float32)
+
+
+def frame_levels(audio: Floats) -> Floats:
+    """[S] samples to the level of each 10 ms frame in dB re full scale, [T]."""
+    hop = round(HOP_S * AUDIO_HZ)
+    count = max(1, len(audio) // hop)
+    padded = np.pad(audio, (0, max(0, count * hop - len(audio))))[: count * hop]
+    return 10 * np.log10(np.square(padded.reshape(count, hop)).mean(1) + 1e-12)
+
+
+def pitch_track(audio: Floats) -> tuple[Floats, Floats]:
+    """Pitch in Hz (NaN where unvoiced) and periodicity in [0, 1] of each 10 ms frame, both [T]."""
+    hop, size = round(HOP_S * AUDIO_HZ), round(FRAME_S * AUDIO_HZ)
+    count = max(1, len(audio) // hop)
+    padded = np.pad(audio.astype(np.float32), (size // 2, size // 2 + hop))
+    pitch, clear = np.full(count, np.nan), np.zeros(count)
+    longest, shortest = int(AUDIO_HZ / PITCH_LOW_HZ), int(AUDIO_HZ / PITCH_HIGH_HZ)
+    for begin in range(0, count, 2048):  # blocks, so that an hour needs no more memory than a minute
+        end = min(begin + 2048, count)
+        at = (np.arange(begin, end) * hop)[:, None] + np.arange(size)
+        frames = padded[at]
+        spectrum = np.fft.rfft(frames, 2 * size)
+        correlation = np.fft.irfft(np.abs(spectrum) ** 2)[:, : longest + 2]
+        power = np.cumsum(frames**2, 1)
+        total = power[:, -1:]
+        lags = np.arange(longest + 2)
+        head = total - np.concatenate([np.zeros((len(frames), 1)), power[:, : longest + 1]], 1)  # energy after dropping `lag` samples
+        tail = np.take_along_axis(power, np.broadcast_to(size - 1 - lags, (len(frames), len(lags))), 1)
+        difference = np.maximum(head + tail - 2 * correlation, 0)
+        running = np.cumsum(difference[:, 1:], 1) / np.arange(1, longest + 2)
+        normal = np.concatenate([np.ones((len(frames), 1)), difference[:, 1:] / np.maximum(running, 1e-9)], 1)
+        window = normal[:, shortest : longest + 1]
+        # The first dip below the threshold, not the deepest: the deepest is often an octave low.
+        dips = (window[:, 1:-1] < APERIODIC) & (window[:, 1:-1] <= window[:, :-2]) & (window[:, 1:-1] <= window[:, 2:])
+        first = np.where(dips.any(1), dips.argmax(1) + 1, window.argmin(1))
+        depth = np.take_along_axis(window, first[:, None], 1)[:, 0]
+        loud = 10 * np.log10(total[:, 0] / size + 1e-12) > SILENT_DB
+        clear[begin:end] = np.clip(1 - depth, 0, 1) * loud
+        pitch[begin:end] = np.where((depth < APERIODIC) & loud, AUDIO_HZ / (first + shortest), np.nan)
+    return pitch, clear
+
+
+def speech_spans(audio: Floats) -> tuple[tuple[float, float], ...]:
+    """Stretches of voiced sound in seconds; empty for silence, noise without pitch and clicks.
+
+    A level gate with a voicing test: enough to tell a voice from silence, not a voice from a violin.
+    """
+    if len(audio) < LEAST_SPEECH_S * AUDIO_HZ:
+        return ()
+    levels = frame_levels(audio)
+    pitch, _ = pitch_track(audio)
+    voiced = np.isfinite(pitch[: len(levels)])
+    if voiced.sum() * HOP_S < LEAST_SPEECH_S / 2:
+        return ()
+    peak = np.percentile(levels[voiced], 95)
+    active = levels > max(peak - DROP_DB, SILENT_DB)
+    spans: list[list[float]] = []
+    for i in np.flatnonzero(active):
+        if spans and i * HOP_S - spans[-1][1] <= SHORT_GAP_S:
+            spans[-1][1] = (i + 1) * HOP_S
+        else:
+            spans.append([i * HOP_S, (i + 1) * HOP_S])
+    kept = []
+    for start, end in spans:
+        inside = voiced[round(start / HOP_S) : round(end / HOP_S)]
+        if end - start >= LEAST_SPEECH_S and inside.mean() > 0.1:
+            kept.append((round(float(start), 2), round(float(end), 2)))
+    return tuple(kept)
+
+
+def measure(audio: Floats) -> Prosody:
+    """Measure one stretch of speech, [S] at 16 kHz."""
+    levels = frame_levels(audio)
+    pitch, clear = pitch_track(audio)
+    count = min(len(levels), len(pitch))
+    levels, pitch, clear = levels[:count], pitch[:count], clear[:count]
+    active = levels > max(np.percentile(levels, 95) - DROP_DB, SILENT_DB)
+    tones = 12 * np.log2(pitch[np.isfinite(pitch)] / 100)
+    third = max(1, len(tones) // 3)
+    smooth = np.convolve(10 ** (levels / 20), np.hanning(9) / np.hanning(9).sum(), "same")
+    peaks = (smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:]) & (smooth[1:-1] > 0.3 * smooth.max()) if count > 2 else np.zeros(0)
+    spectrum = np.abs(np.fft.rfft(audio)) ** 2 if len(audio) else np.ones(2)
+    edge = round(1000 / (AUDIO_HZ / 2) * len(spectrum))
+    spoken = levels[active] if active.any() else levels
+    return Prosody(
+        pitch_hz=float(2 ** (np.median(tones) / 12) * 100) if len(tones) else float("nan"),
+        pitch_range_st=float(np.ptp(np.percentile(tones, [10, 90]))) if len(tones) else float("nan"),
+        pitch_slope_st=float(np.median(tones[-third:]) - np.median(tones[:third])) if len(tones) else float("nan"),
+        loudness_db=float(spoken.mean()),
+        loudness_range_db=float(np.ptp(np.percentile(spoken, [10, 90]))),
+        voiced_share=float(np.isfinite(pitch).mean()),
+        pause_share=float(1 - active.mean()),
+        bursts_per_s=float(np.sum(peaks) / max(count * HOP_S, 0.1)),
+        periodicity=float(clear[active].mean()) if active.any() else 0.0,
+        tilt_db=float(10 * np.log10((spectrum[edge:].sum() + 1e-9) / (spectrum[:edge].sum() + 1e-9))),
+        seconds=len(audio) / AUDIO_HZ,
+    )

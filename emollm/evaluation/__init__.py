@@ -1,0 +1,1 @@
+"""Cards, pairs and scores; meets a model only as a ChatBackend."""

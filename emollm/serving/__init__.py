@@ -1,0 +1,1 @@
+"""The server and the app over a ChatBackend; speaks of messages, replies and requests."""

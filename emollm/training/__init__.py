@@ -1,0 +1,1 @@
+"""Stages, steps and losses; knows no system by name."""

@@ -1,0 +1,151 @@
+"""The nouns every room shares, as frozen values, and the legend of shape letters.
+
+Shape letters: B batch, T frames, F faces, N encoder tokens, K projected tokens, L text length, S audio samples, D width (D_enc, D_llm),
+C classes, P landmark points. Times are seconds from the start of the clip, boxes are (left, top, right, bottom) in pixels of `Clip.frames`.
+This module knows no library but numpy; tensors appear here in type annotations only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.integer]
+Modality = Literal["face", "voice", "words"]
+MODALITIES: tuple[Modality, ...] = ("face", "voice", "words")
+AUDIO_HZ = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """All that encoders may look at: upright sampled frames with their times, and mono sound."""
+
+    name: str  # for messages to the user only; never logged
+    kind: Literal["video", "audio", "image"]  # decided by content
+    digest: str  # sha256 of the file's bytes
+    duration_s: float  # of what was decoded
+    frames: NDArray[np.uint8]  # [T, H, W, 3] RGB, upright; T = 0 when there is no picture
+    times_s: Floats  # [T]
+    audio: Floats | None  # [S] float32 in [-1, 1], 16 kHz mono; None when there is no sound
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrack:
+    """One person's face over time; `index` says in which frames of the clip it was seen."""
+
+    index: Ints  # [n] into Clip.frames
+    times_s: Floats  # [n]
+    boxes: Floats  # [n, 4]
+    landmarks: Floats  # [n, 468, 3], pixels; z on the scale of x
+    irises: Floats  # [n, 2, 3]: centre x, y and radius in pixels; subject's right eye first; NaN when closed or unseen
+    scores: Floats  # [n] face presence in [0, 1]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReading:
+    """What one tracked face shows over time."""
+
+    track: FaceTrack
+    labels: tuple[str, ...]  # C expression names
+    scores: Floats  # [n, C] per frame, rows sum to 1
+    cues: tuple[str, ...]  # plain words for measured geometry, e.g. "mouth corners raised"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceReading:
+    """How the voice sounds; present only where speech was found."""
+
+    spans_s: tuple[tuple[float, float], ...]  # stretches of speech
+    labels: tuple[str, ...]
+    scores: Floats  # [C], sums to 1
+    pitch_hz: float  # median of voiced frames; NaN when unvoiced
+    pitch_range_st: float  # 10th to 90th percentile, semitones
+    loudness_db: float  # of speech, relative to full scale
+    cues: tuple[str, ...]  # e.g. "high pitch"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of transcript."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said, as heard by the recogniser."""
+
+    language: str  # ISO 639-1
+    segments: tuple[Segment, ...]
+
+    @property
+    def text(self) -> str:
+        """All segments as one line."""
+        return " ".join(s.text.strip() for s in self.segments).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Tokens of one stream before projection."""
+
+    tokens: Tensor  # [B, N, D_enc]
+    mask: Tensor  # [B, N] bool, True = real
+    depths: Mapping[str, Tensor] = field(default_factory=dict)  # taps at other layers, each [B, N, D_enc]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything measured in one clip, once. The model, the app, the server and the exports all read this value."""
+
+    name: str
+    kind: Literal["video", "audio", "image"]
+    digest: str
+    duration_s: float
+    faces: tuple[FaceReading, ...]  # main character first; empty is normal
+    voice: VoiceReading | None
+    words: Transcript | None
+    missing: Mapping[str, str]  # modality -> why it is absent, in words for the user
+    features: Mapping[str, Features]  # stream name -> features with B = 1; an absent stream has no entry
+    timings_s: Mapping[str, float]  # decode, faces, speech, encode
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn. Clips are paths to local files; a text-only message has none."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+    clips: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is drawn. Temperature 0 is greedy and deterministic."""
+
+    max_new_tokens: int = 200
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one reply; `prompt_tokens` includes media positions."""
+
+    prompt_tokens: int
+    completion_tokens: int
