@@ -103,6 +103,8 @@ class Features:
     tokens: Tensor  # [B, N, D_enc]
     mask: Tensor  # [B, N] bool, True = real
     depths: Mapping[str, Tensor] = field(default_factory=dict)  # taps at other layers, each [B, N, D_enc]
+    marks_s: tuple[float, ...] = ()  # [N] when each token's stretch begins, for B = 1
+    cues: tuple[tuple[str, ...], ...] = ()  # [N] plain words measured in each stretch
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,16 @@ Source: pitch by the cumulative mean normalised difference of YIN (de Cheveigne 
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from emollm.values import AUDIO_HZ, Floats
 
 HOP_S = 0.01
-FRAME_S = 0.064
+FRAME_S = 0.05
 PITCH_LOW_HZ, PITCH_HIGH_HZ = 60.0, 500.0
-APERIODIC = 0.25  # normalised difference above which a frame counts as unvoiced
+APERIODIC = 0.35  # normalised difference above which a frame counts as unvoiced
 SILENT_DB = -60.0
 DROP_DB = 30.0  # a frame this far below the loudest speech is a pause
 SHORT_GAP_S = 0.35
@@ -38,10 +38,19 @@ class Prosody:
     seconds: float
 
     def vector(self) -> Floats:
-        """[11] float32 on comparable scales, NaN as 0."""
-        pitch = 12 * np.log2(self.pitch_hz / 150) / 12 if np.isfinite(self.pitch_hz) else 0.0
-        rest = np.array(astuple(self)[1:], float) / np.array([12, 6, 20, 20, 1, 1, 5, 1, 20, 5])
-        return np.nan_to_num(np.concatenate([[pitch], rest + [0, 0, 1.5, 0, 0, 0, 0, 0, 0, 0]])).astype(np.float32)
+        """[9] float32 on comparable scales, NaN as 0. Level and length are left out: they tell recordings apart, not voices."""
+        pitch = 12 * np.log2(self.pitch_hz / 150) / 12
+        rest = [
+            self.pitch_range_st / 12,
+            self.pitch_slope_st / 6,
+            self.loudness_range_db / 20,
+            self.voiced_share,
+            self.pause_share,
+            self.bursts_per_s / 5,
+            self.periodicity,
+            self.tilt_db / 20,
+        ]
+        return np.nan_to_num(np.array([pitch, *rest])).astype(np.float32)
 
 
 def frame_levels(audio: Floats) -> Floats:
@@ -107,7 +116,7 @@ def speech_spans(audio: Floats) -> tuple[tuple[float, float], ...]:
     kept = []
     for start, end in spans:
         inside = voiced[round(start / HOP_S) : round(end / HOP_S)]
-        if end - start >= LEAST_SPEECH_S and inside.mean() > 0.1:
+        if end - start >= LEAST_SPEECH_S and inside.mean() > 0.04:
             kept.append((round(float(start), 2), round(float(end), 2)))
     return tuple(kept)
 

@@ -1,0 +1,135 @@
+"""A recipe at a scale to its working parts: perception, model and tokenizer. The one place that brings weights, encoders and the model together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emollm import catalog, weights
+from emollm.data.conversation import PromptBuilder
+from emollm.encoders.face import FaceEncoder
+from emollm.encoders.scene import SceneEncoder
+from emollm.encoders.speech import Whisper
+from emollm.encoders.toy import ToySpeech
+from emollm.encoders.voice import VoiceEncoder
+from emollm.errors import CheckpointError
+from emollm.media.tracks import FaceTracker
+from emollm.model.emotion_model import EmotionModel
+from emollm.model.tokenizer import load_tokenizer
+from emollm.perception import Perception
+from emollm.recipe import Recipe, load_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A system ready to run."""
+
+    recipe: Recipe
+    scale: str
+    perception: Perception
+    model: EmotionModel
+    tokenizer: Any
+    prompts: PromptBuilder
+
+
+def shipped_folder(recipe: Recipe, scale: str) -> Path:
+    """Where the weights trained and shipped for a scale lie, whether or not they exist."""
+    return catalog.folder("adapters") / "weights" / (recipe.at(scale).shipped or f"{recipe.name}-{scale}")
+
+
+def build_perception(system: str, scale: str, own: Path | None = None, *, threads: int = 1, transcribe: bool = True) -> Perception:
+    """The encoders of a system.
+
+    Args:
+        system: Recipe name or path.
+        scale: One of its scales.
+        own: Folder with our encoders (`face.safetensors`, `voice.safetensors`); the shipped one if None.
+        threads: For the face networks.
+        transcribe: Write words down; training on known texts does not need it.
+
+    Raises:
+        CheckpointError: If weights are missing; the message names the command that fetches them.
+    """
+    recipe = load_recipe(system)
+    spec = recipe.at(scale)
+    folder = own or shipped_folder(recipe, scale)
+    torch.manual_seed(0)
+    face, voice = FaceEncoder(), VoiceEncoder()
+    if spec.encoders.get("face") == "ours":
+        load_encoder(face, folder / "face.safetensors")
+    if spec.encoders.get("voice") == "ours":
+        load_encoder(voice, folder / "voice.safetensors")
+    if scale == "toy":
+        tracker = FaceTracker(weights.locate("mediapipe-face")) if weights.ready("mediapipe-face") else None
+        return Perception(face=face, voice=voice, scene=SceneEncoder().eval(), speech=ToySpeech(), tracker=tracker)
+    scene = spec.encoders.get("scene")
+    return Perception(
+        face=face,
+        voice=voice,
+        scene=SceneEncoder.from_folder(weights.locate(scene)) if scene else None,
+        speech=Whisper(weights.locate("whisper-base")),
+        tracker=FaceTracker(weights.locate("mediapipe-face"), threads=threads),
+        transcribe=transcribe,
+    )
+
+
+def perception_maker(system: str, scale: str, own: Path | None = None) -> Any:
+    """A picklable factory, for worker processes."""
+    return partial(build_perception, system, scale, own, transcribe=False)
+
+
+def load_encoder(module: torch.nn.Module, path: Path) -> None:
+    """Fill one of our encoders from safetensors.
+
+    Raises:
+        CheckpointError: If the file is missing or does not fit.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing. Take the shipped weights, or train them: emollm train emollm --stage encoders --data DIR.")
+    state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path.name} does not fit this encoder: {str(error).splitlines()[-1].strip()}") from None
+
+
+def llm_folder(recipe: Recipe, scale: str) -> Path | None:
+    """Folder of the scale's language model; None where it is random."""
+    name = recipe.at(scale).llm.weights
+    return weights.locate(name) if name else None
+
+
+def build(
+    system: str, scale: str, *, adapters: Path | None = None, fresh: bool = False, dtype: torch.dtype = torch.float32, perception: Perception | None = None
+) -> Parts:
+    """A whole system.
+
+    Args:
+        system: Recipe name or path.
+        scale: One of its scales.
+        adapters: Folder of trained adapters; the shipped one if None.
+        fresh: Start from untrained adapters.
+        dtype: Of the language model.
+        perception: Reuse encoders that are already loaded.
+    """
+    recipe = load_recipe(system)
+    folder = llm_folder(recipe, scale)
+    tokenizer = load_tokenizer(folder)
+    if scale == "toy":
+        config = recipe.at(scale).llm.config | {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+        toy = recipe.at(scale).model_copy(update={"llm": recipe.at(scale).llm.model_copy(update={"config": config})})
+        recipe = recipe.model_copy(update={"scales": {**recipe.scales, "toy": toy}})
+    home = adapters or shipped_folder(recipe, scale)
+    if fresh or (scale == "toy" and adapters is None):
+        model = EmotionModel.from_recipe(recipe, scale, llm_folder=folder, dtype=dtype)
+    else:
+        model = EmotionModel.from_adapters(home, llm_folder=folder, dtype=dtype)
+    prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt)
+    seeing = perception or build_perception(system, scale, home if (home / "face.safetensors").is_file() else None)
+    return Parts(recipe, scale, seeing, model.eval(), tokenizer, prompts)

@@ -1,0 +1,86 @@
+"""`emollm serve`: the OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import signal
+import socket
+from typing import Annotated
+
+import typer
+
+import emollm
+from emollm.chat.backend import ChatBackend
+from emollm.errors import EmollmError
+from emollm.lazy import need
+
+GRACE_S = 30
+
+
+def serve(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with an API key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="EMOLLM_API_KEY", show_envvar=True, help="Key that clients must send as a bearer token.")
+    ] = None,
+    system: Annotated[str, typer.Option(help='Name of a system, path to a .toml, or "echo" for a backend without weights.')] = "emollm",
+    scale: Annotated[str, typer.Option(help="toy, mini or full.")] = "mini",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model; default: torch decides.")] = None,
+    no_key: Annotated[bool, typer.Option("--no-key", help="Serve other machines without an API key.")] = False,
+) -> None:
+    """Serve chat, measurements and label scores over HTTP, as OpenAI's API."""
+    uvicorn = need("uvicorn", extra="serve")
+    need("fastapi", extra="serve")
+    from emollm.serving.router import build_server
+
+    if api_key is not None and not api_key.strip():
+        raise EmollmError("the API key is empty. Give one, or leave it out on 127.0.0.1.")
+    if not (api_key or no_key or _is_loopback(host)):
+        raise EmollmError(
+            f"{host} can be reached from other machines, and no API key is set. Give --api-key KEY, or --no-key if that is meant."
+        )
+    listener = _listen(host, port)
+    with listener:
+        app = build_server(_backend(system, scale, threads), api_key=api_key)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        config = uvicorn.Config(app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=GRACE_S)
+        shown = f"[{host}]" if ":" in host else host
+        print(f"emollm serves {system} at http://{shown}:{listener.getsockname()[1]}/v1  (stop with Ctrl+C)", flush=True)
+        # uvicorn ends gracefully on either signal and then raises it again, for us to end without an error.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before weights are loaded, so that a taken one is told at once; connections are accepted only afterwards."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        return listener
+    except OSError as error:
+        listener.close()
+        raise EmollmError(f"cannot listen on {host}, port {port}: {error.strerror}. Choose another with --host and --port.") from error
+
+
+def _backend(system: str, scale: str, threads: int | None) -> ChatBackend:
+    if system == "echo":
+        from emollm.chat.echo import EchoBackend
+
+        return EchoBackend()
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    return emollm.load(system, scale=scale)

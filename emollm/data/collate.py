@@ -1,0 +1,93 @@
+"""Samples to batches: prompts padded together by length, features padded by stream."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from emollm.data.conversation import IGNORE, Encoded, PromptBuilder
+from emollm.data.tasks import Sample
+from emollm.model.splice import TEXT
+
+LONGEST = 640  # positions; longer samples are dropped
+
+
+def pad_features(rows: Sequence[Any], streams: Sequence[str], widths: dict[str, int]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Rows of stream -> [N, D_enc] to stream -> ([B, N, D_enc], mask [B, N]); a stream no row has is left out."""
+    out = {}
+    for name in streams:
+        most = max((len(r[name]) for r in rows if name in r), default=0)
+        if not most:
+            continue
+        tokens = torch.zeros(len(rows), most, widths[name])
+        mask = torch.zeros(len(rows), most, dtype=torch.bool)
+        for i, row in enumerate(rows):
+            if name in row:
+                tokens[i, : len(row[name])] = row[name].float()
+                mask[i, : len(row[name])] = True
+        out[name] = (tokens, mask)
+    return out
+
+
+def pad_prompts(prompts: Sequence[Encoded], pad_id: int, *, left: bool = False) -> dict[str, Tensor]:
+    """Prompts to [B, L] tensors, padded on the right for training and on the left for generation."""
+    longest = max(len(p.input_ids) for p in prompts)
+
+    def grid(name: str, fill: int) -> Tensor:
+        rows = []
+        for p in prompts:
+            values = getattr(p, name)
+            gap = [fill] * (longest - len(values))
+            rows.append(gap + values if left else values + gap)
+        return torch.tensor(rows)
+
+    lengths = torch.tensor([len(p.input_ids) for p in prompts])
+    at = torch.arange(longest)
+    mask = at >= longest - lengths[:, None] if left else at < lengths[:, None]
+    return {"input_ids": grid("input_ids", pad_id), "slots": grid("slots", TEXT), "labels": grid("labels", IGNORE), "attention_mask": mask.long()}
+
+
+class Batches(torch.utils.data.Dataset[list[int]]):
+    """Which samples go together: alike in length, about `batch_tokens` positions a batch, the order shuffled by seed."""
+
+    def __init__(self, samples: Sequence[Sample], prompts: PromptBuilder, *, batch_tokens: int, seed: int) -> None:
+        encoded = [(s, prompts.build(s.turns, answer=False)) for s in samples]
+        self.kept = [(s, e) for s, e in encoded if len(e.input_ids) <= LONGEST]
+        rng = random.Random(seed)
+        order = sorted(range(len(self.kept)), key=lambda i: len(self.kept[i][1].input_ids) + rng.uniform(0, 8))
+        self._batches = list(_fill(order, [len(e.input_ids) for _, e in self.kept], batch_tokens))
+        rng.shuffle(self._batches)
+        self.tokens = sum(len(e.input_ids) for _, e in self.kept)
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> list[int]:
+        return self._batches[index]
+
+
+def _fill(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for i in order:  # ascending, so that the newest is the longest
+        if batch and (len(batch) + 1) * lengths[i] > budget:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+class Collate:
+    """A list of one batch of indices to model inputs."""
+
+    def __init__(self, batches: Batches, streams: Sequence[str], widths: dict[str, int], pad_id: int) -> None:
+        self._kept, self._streams, self._widths, self._pad_id = batches.kept, streams, widths, pad_id
+
+    def __call__(self, rows: list[list[int]]) -> dict[str, Any]:
+        chosen = [self._kept[i] for row in rows for i in row]
+        features = pad_features([s.features for s, _ in chosen], self._streams, self._widths)
+        return {**pad_prompts([e for _, e in chosen], self._pad_id), "features": features}

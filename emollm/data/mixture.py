@@ -1,0 +1,116 @@
+"""A mixture file to the samples of a stage: which corpora, which tasks, how many, always the same for one seed."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from emollm import catalog
+from emollm.data import tasks
+from emollm.data.corpus import Corpus, Item
+from emollm.data.features import Seen
+from emollm.data.talk import Storyteller
+from emollm.errors import DataError
+
+SENTENCE_LABELS = {"joy": "happy", "sadness": "sad", "anger": "angry"}
+
+
+class Source(BaseModel):
+    """One ingredient."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    task: Literal["recognise", "recognise-pair", "recognise-text", "talk", "care", "feeling", "say"]
+    corpora: tuple[str, ...]
+    count: int = Field(ge=1)
+    balance: float = Field(default=1.0, ge=0, le=1)
+    faces: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+class Mixture:
+    """The ingredients of one stage over one data folder. Items are drawn at once, samples are written when their features are there."""
+
+    def __init__(self, name: str, corpus: Corpus, *, seed: int = 0, split: str = "train", shrink: float = 1.0) -> None:
+        path = catalog.find("instruct_data", name)
+        try:
+            self.sources = tuple(Source.model_validate(s) for s in tomllib.loads(path.read_text("utf-8"))["sources"])
+        except (ValidationError, KeyError, tomllib.TOMLDecodeError) as error:
+            raise DataError(f"{path.name} is faulty: {error}") from None
+        self._rng = random.Random(seed)
+        self._items: dict[str, list[Item]] = {}
+        self._drawn: list[list[Item]] = []
+        self._others: list[tuple[list[Item], list[Item]]] = []
+        for source in self.sources:
+            for name_ in (*source.corpora, *source.faces, *source.voices, *source.words):
+                self._items.setdefault(name_, corpus.items(name_, split))
+            count = max(1, round(source.count * shrink))
+            self._drawn.append(tasks.draw(self._all(source.corpora), count, source.balance, self._rng) if source.corpora else [])
+            faces = tasks.draw(self._all(source.faces), count, 0.3, self._rng) if source.faces else []
+            voices = tasks.draw(self._all(source.voices), min(count, 2000), 1.0, self._rng) if source.voices else []
+            self._others.append((faces, voices))
+        self._shrink = shrink
+
+    def _all(self, corpora: Sequence[str]) -> list[Item]:
+        return [i for c in corpora for i in self._items[c]]
+
+    def media(self) -> list[Item]:
+        """Items whose features the samples need, once each, in a fixed order."""
+        needed = {i.id: i for items in (*self._drawn, *(o for pair in self._others for o in pair)) for i in items if i.path is not None}
+        return [needed[k] for k in sorted(needed)]
+
+    def samples(self, seen: dict[str, Seen]) -> list[tasks.Sample]:
+        """All samples, shuffled."""
+        rng = self._rng
+        made: list[tasks.Sample | None] = []
+        for source, drawn, (faces, voices) in zip(self.sources, self._drawn, self._others, strict=True):
+            found = [seen[i.id] for i in drawn if i.id in seen]
+            options = tasks.labels_of(self._all(source.corpora))
+            if source.task == "recognise":
+                made += [tasks.recognise(s, options[s.item.corpus], rng) for s in found]
+            elif source.task == "recognise-pair":
+                made += self._pairs(found, [seen[i.id] for i in faces if i.id in seen], options)
+            elif source.task == "recognise-text":
+                context = {c: tasks.with_context(self._items[c]) for c in source.corpora}
+                made += [tasks.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
+            elif source.task == "talk":
+                teller = Storyteller(
+                    [s for s in found if "face" in s.features], [seen[i.id] for i in voices if i.id in seen], self._sentences(source.words), rng
+                )
+                made += [teller.tell(s) for s in found if "face" in s.features]
+            elif source.task == "care":
+                pool = [i for i in drawn if not i.extra.get("negative_example")]
+                made += [tasks.care(i, rng) for i in pool]
+            elif source.task == "feeling":
+                pool = [i for i in self._all(source.corpora) if tasks.feeling(i, random.Random(0)) is not None]
+                made += [tasks.feeling(i, rng) for i in tasks.draw(pool, max(1, round(source.count * self._shrink)), 0.5, rng)]
+            else:
+                made += [tasks.say(rng) for _ in range(max(1, round(source.count * self._shrink)))]
+        whole = [s for s in made if s is not None]
+        rng.shuffle(whole)
+        return whole
+
+    def _pairs(self, voices: Sequence[Seen], faces: Sequence[Seen], options: dict[str, list[str]]) -> list[tasks.Sample]:
+        by_label: dict[str, list[Seen]] = {}
+        for face in faces:
+            by_label.setdefault(face.item.label or "", []).append(face)
+        made = []
+        for voice in voices:
+            alike = by_label.get(voice.item.label or "")
+            if alike:
+                words = voice.item.text if self._rng.random() < 0.5 else None
+                made.append(tasks.recognise(tasks.join(self._rng.choice(alike), voice), options[voice.item.corpus], self._rng, words))
+        return made
+
+    def _sentences(self, corpora: Sequence[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for item in self._all(corpora):
+            label = SENTENCE_LABELS.get(item.label or "", item.label or "")
+            if item.text and 15 < len(item.text) < 90:
+                found.setdefault(label, []).append(item.text)
+        return found
+

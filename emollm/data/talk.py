@@ -1,0 +1,260 @@
+"""Practice conversations about clips, written from what was measured and labelled with the sentence pools of instruct_data/prompts/dialogue.toml.
+
+What is said of a clip must be readable from it: an absent modality is named as absent, an unclear face as unclear.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from emollm.data.conversation import ClipView, Turn
+from emollm.data.features import Seen
+from emollm.data.prompts import ADJECTIVES, NOUNS, pools
+from emollm.data.tasks import Sample, in_sequence, join, quieter
+
+VOTES = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")  # order of FER+ votes
+CLEAR_SHARE = 0.65
+# Labels of a face and a voice that tell the same story.
+KIN = {"calm": "neutral", "bored": "neutral"}
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A clip and the truth about it, as far as it is known."""
+
+    seen: Seen
+    face: str | None
+    voice: str | None
+    words: str | None
+    words_label: str | None
+    other: str | None = None  # second reading of an unclear face
+    change: tuple[str, str, float] | None = None  # before, after, when
+
+    @property
+    def label(self) -> str:
+        """The reading to lead with."""
+        leading = self.change[1] if self.change else self.face
+        return leading or self.voice or self.words_label or "neutral"
+
+    @property
+    def clash(self) -> bool:
+        """Face and voice tell different stories."""
+        return self.face is not None and self.voice is not None and KIN.get(self.face, self.face) != KIN.get(self.voice, self.voice)
+
+
+class Storyteller:
+    """Makes clips out of labelled faces, voices and sentences, and conversations about them."""
+
+    def __init__(self, faces: Sequence[Seen], voices: Sequence[Seen], sentences: Mapping[str, Sequence[str]], rng: random.Random) -> None:
+        self._faces = _by_label(faces)
+        self._voices = _by_label(voices)
+        self._sentences = sentences
+        self._rng = rng
+        self._book = pools("dialogue")
+
+    def tell(self, face: Seen) -> Sample:
+        """One conversation of one to three questions; `face` is used unless the clip has none."""
+        story = self._invent(face)
+        rng = self._rng
+        plan = ["overall"] if rng.random() < 0.75 else []
+        plan += rng.sample(["face", "voice", "words", "when", "sure", "why", "reply", "reply", "diagnosis", "identity", "correct"], rng.choice((1, 1, 2)))
+        if rng.random() < 0.08:
+            plan.append("thanks")
+        turns: list[Turn] = []
+        view = quieter(story.seen.view, rng, 0.15)
+        for step in dict.fromkeys(plan):
+            question, answer = self._exchange(step, story, view)
+            turns += [Turn("user", question, clip=view if not turns else None), Turn("assistant", answer, learn=True)]
+        return Sample(tuple(turns), story.seen.features)
+
+    def _invent(self, face: Seen) -> Story:
+        rng = self._rng
+        label = face.item.label or "neutral"
+        other = second_reading(face)
+        shape = rng.choices(("picture", "sequence", "pair", "clash", "voice", "nothing"), (22, 24, 28, 8, 16, 2))[0]
+        if shape == "nothing":
+            duration = rng.uniform(1, 20)
+            return Story(Seen(face.item, ClipView("video", duration, {}), {}), None, None, None, None)
+        if shape == "picture":
+            return Story(face, label, None, None, None, other)
+        if shape == "voice":
+            voice = rng.choice(self._voices[rng.choice(list(self._voices))])
+            words, words_label = self._say(voice.item.label or "neutral")
+            seen = replace(voice, view=replace(voice.view, words=words))
+            return Story(seen, None, voice.item.label, words, words_label)
+        if shape == "sequence":
+            parts = [face]
+            if rng.random() < 0.7:
+                label_after = rng.choice([name for name in self._faces if name != label])
+                first = self._alike(face, rng.choice((0, 1)))
+                then = rng.choice(self._faces[label_after])
+                parts = [*first, then, *self._alike(then, rng.choice((0, 1)))]
+                seen, marks = in_sequence(parts, rng)
+                change = (label, label_after, marks[len(first)])
+            else:
+                seen, _ = in_sequence([*self._alike(face, rng.choice((0, 1, 2)))], rng)
+                change = None
+            if rng.random() < 0.5:
+                return Story(seen, label, None, None, None, None, change)
+            mood = change[1] if change else label
+            voices = self._voices.get(mood)
+            if not voices:
+                return Story(seen, label, None, None, None, None, change)
+            voice = rng.choice(voices)
+            words, words_label = self._say(mood)
+            both = join(seen, voice, words)
+            both = replace(both, view=replace(both.view, duration_s=max(seen.view.duration_s, voice.view.duration_s)))
+            return Story(both, mood, voice.item.label, words, words_label, None, change)
+        wanted = label if shape == "pair" else rng.choice([v for v in self._voices if KIN.get(v, v) != KIN.get(label, label)])
+        voices = self._voices.get(wanted) or self._voices["neutral"]
+        voice = rng.choice(voices)
+        words, words_label = self._say(label if rng.random() < 0.8 else rng.choice(list(self._sentences)))
+        return Story(join(face, voice, words), label, voice.item.label, words, words_label, other if shape == "pair" else None)
+
+    def _alike(self, face: Seen, more: int) -> list[Seen]:
+        return [face, *(self._rng.choice(self._faces[face.item.label or "neutral"]) for _ in range(more))]
+
+    def _say(self, mood: str) -> tuple[str | None, str | None]:
+        if self._rng.random() < 0.2:
+            return None, None
+        mood = KIN.get(mood, mood)
+        if self._rng.random() < 0.25 or not self._sentences.get(mood):
+            mood = "neutral"
+        return self._rng.choice(self._sentences[mood]), mood
+
+    # -- what is asked and answered
+
+    def _exchange(self, step: str, story: Story, view: ClipView) -> tuple[str, str]:
+        book, rng = self._book, self._rng
+        ask = rng.choice(book["ask"][step])
+        nothing = story.face is None and story.voice is None and story.words is None
+        if step == "correct":
+            said = story.label if rng.random() < 0.4 else rng.choice(list(NOUNS))
+            same = "same" if said == story.label else "other"
+            return ask.format(adjective=ADJECTIVES[said], noun=NOUNS[said]), self._fill(rng.choice(book["answer"][f"correct_{same}"]), story)
+        if step in ("diagnosis", "identity", "thanks"):
+            return ask, rng.choice(book["answer"][step])
+        if nothing:
+            return ask, rng.choice(book["evidence"]["nothing"])
+        answer = {
+            "overall": self._overall,
+            "face": self._face,
+            "voice": self._voice,
+            "words": self._words,
+            "when": self._when,
+            "sure": self._sure,
+            "why": self._why,
+            "reply": self._reply,
+        }[step](story, view)
+        return ask, answer
+
+    def _overall(self, story: Story, view: ClipView) -> str:
+        book = self._book["overall"]
+        if story.clash:
+            first = self._pick(book["mixed"], face=NOUNS[story.face or ""], voice=NOUNS[story.voice or ""], voice_adjective=ADJECTIVES[story.voice or ""])
+            return " ".join([first, *self._evidence(story, view, clash=True)])
+        first = self._fill(self._rng.choice(book["unclear" if story.other and not story.change else "clear"]), story)
+        parts = [first]
+        if story.change:
+            parts.append(self._change(story))
+        return " ".join([*parts, *self._evidence(story, view)])
+
+    def _evidence(self, story: Story, view: ClipView, *, clash: bool = False) -> list[str]:
+        parts = [self._face(story, view) if story.face else "", self._voice(story, view) if story.voice and not clash else ""]
+        if story.face is None:
+            parts[0] = self._pick(self._book["evidence"]["no_face"])
+        if story.voice is None and story.words is None:
+            parts.append(self._pick(self._book["evidence"]["no_voice_words"]))
+        elif story.words is None:
+            parts.append(self._pick(self._book["evidence"]["no_words"]))
+        else:
+            parts.append(self._words(story, view))
+        return [p for p in parts if p]
+
+    def _face(self, story: Story, view: ClipView) -> str:
+        book = self._book["evidence"]
+        if story.face is None:
+            return self._pick(book["no_face"])
+        stretches = view.cues.get("face", ())
+        # The stretch that shows what is being told: the last one after a change.
+        cues = next((c for c in reversed(stretches) if c), ())
+        if cues:
+            return self._pick(book["face_cues"], cues=listed(cues))
+        return self._fill(self._rng.choice(book["face_plain"]), story)
+
+    def _voice(self, story: Story, view: ClipView) -> str:
+        book = self._book["evidence"]
+        if story.voice is None:
+            return self._pick(book["no_voice"])
+        cues = next((c for c in view.cues.get("voice", ()) if c), ())
+        nouns = [c for c in cues if c.endswith(("pitch", "melody", "tone"))]
+        if nouns:
+            return self._pick(book["voice_cues"], cues=listed(nouns))
+        return self._pick(book["voice_plain"], noun=NOUNS[story.voice], adjective=ADJECTIVES[story.voice])
+
+    def _words(self, story: Story, view: ClipView) -> str:
+        book = self._book["evidence"]
+        if story.words is None:
+            return self._pick(book["no_words"])
+        if story.words_label == "neutral":
+            return self._pick(book["words_neutral"], words=story.words)
+        if story.words_label == KIN.get(story.label, story.label):
+            return self._pick(book["words_fit"], words=story.words)
+        return self._pick(book["words_other"], words=story.words, noun=NOUNS[story.words_label or "neutral"])
+
+    def _change(self, story: Story) -> str:
+        assert story.change is not None
+        before, after, when = story.change
+        return self._pick(self._book["overall"]["change"], before=ADJECTIVES[before], after=ADJECTIVES[after], when=f"{when:.0f}")
+
+    def _when(self, story: Story, view: ClipView) -> str:
+        book = self._book
+        if story.face is None:
+            return self._pick(book["evidence"]["no_face"])
+        if view.kind == "image":
+            return self._pick(book["answer"]["one_picture"])
+        return self._change(story) if story.change else self._fill(self._rng.choice(book["answer"]["no_change"]), story)
+
+    def _sure(self, story: Story, view: ClipView) -> str:
+        unclear = story.other or (story.voice if story.clash else None)
+        if unclear:
+            return self._pick(self._book["answer"]["sure_unclear"], other=NOUNS[unclear])
+        return self._pick(self._book["answer"]["sure_clear"])
+
+    def _why(self, story: Story, view: ClipView) -> str:
+        if story.words and story.words_label != "neutral":
+            return self._pick(self._book["answer"]["why_words"], words=story.words)
+        return self._pick(self._book["answer"]["why_none"])
+
+    def _reply(self, story: Story, view: ClipView) -> str:
+        return self._pick(self._book["reply"][story.label])
+
+    def _pick(self, pool: Sequence[str], **values: str) -> str:
+        return self._rng.choice(pool).format(**values)
+
+    def _fill(self, text: str, story: Story) -> str:
+        other = story.other or "neutral"
+        return text.format(adjective=ADJECTIVES[story.label], noun=NOUNS[story.label], other=NOUNS[other])
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def second_reading(face: Seen) -> str | None:
+    """The runner-up of the crowd's votes on an unclear face; None where the face is clear or nobody voted."""
+    votes = face.item.extra.get("votes")
+    if not votes or max(votes) / max(sum(votes), 1) >= CLEAR_SHARE:
+        return None
+    ranked = sorted(zip(votes, VOTES, strict=True), reverse=True)
+    return next((name for count, name in ranked if name != face.item.label and count > 1), None)
+
+
+def _by_label(seen: Sequence[Seen]) -> dict[str, list[Seen]]:
+    groups: dict[str, list[Seen]] = {}
+    for one in seen:
+        groups.setdefault(one.item.label or "neutral", []).append(one)
+    return groups

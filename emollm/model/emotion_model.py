@@ -1,0 +1,233 @@
+"""The assembled model: features and text in, text out, as a transformers PreTrainedModel.
+
+It speaks of embeddings and slots; clips, labels and prompts are made elsewhere. `save_pretrained` writes adapters only: the language model is
+fetched again by its weights entry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from emollm.errors import CheckpointError
+from emollm.lazy import resolve
+from emollm.model.splice import splice
+from emollm.projectors import FUSERS, PROJECTORS
+from emollm.recipe import Recipe, load_recipe
+
+FeatureBatch = Mapping[str, tuple[Tensor, Tensor]]
+"""Stream -> features [B, N, D_enc] and mask [B, N]. A stream absent from the whole batch may be left out."""
+
+LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+ADAPTERS = "adapters.safetensors"
+
+
+class EmotionConfig(PretrainedConfig):
+    """The resolved recipe, the scale, and the shape of the language model."""
+
+    model_type = "emollm"
+
+    def __init__(self, recipe: dict[str, Any] | None = None, scale: str = "toy", llm: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        self.recipe = recipe or {}
+        self.scale = scale
+        self.llm = llm or {}
+        super().__init__(**kwargs)
+
+
+class EmotionModel(PreTrainedModel):
+    """Projectors and fusers around a causal language model with LoRA."""
+
+    config_class = EmotionConfig
+    base_model_prefix = "llm"
+    _no_split_modules = ["LlamaDecoderLayer"]
+    _tied_weights_keys = None
+
+    def __init__(self, config: EmotionConfig, llm: Any = None) -> None:
+        super().__init__(config)
+        self.recipe = Recipe.model_validate(config.recipe)
+        spec = self.recipe.at(config.scale).llm
+        base = llm if llm is not None else AutoModelForCausalLM.from_config(LlamaConfig(**config.llm))
+        embedding = base.get_input_embeddings().weight
+        scale = float(embedding.detach().float().pow(2).mean().sqrt())
+        width = base.config.hidden_size
+        if spec.lora_rank:
+            lora = LoraConfig(
+                task_type="CAUSAL_LM", r=spec.lora_rank, lora_alpha=spec.lora_alpha, lora_dropout=spec.lora_dropout, target_modules=LORA_TARGETS
+            )
+            base = get_peft_model(base, lora)
+        self.llm: Any = base
+        self.streams = tuple(s.name for s in self.recipe.streams)
+        widths = {s.name: s.width for s in self.recipe.streams}
+        self.projectors = nn.ModuleDict()
+        self.fusers = nn.ModuleDict()
+        for stream in self.recipe.streams:
+            kind = resolve("projector", stream.projector.kind, PROJECTORS)
+            self.projectors[stream.name] = kind(
+                width=stream.width, width_llm=width, hidden=stream.projector.hidden, tokens=stream.projector.tokens, scale=scale
+            )
+            if stream.fuser is not None:
+                fuser = resolve("fuser", stream.fuser, FUSERS)
+                self.fusers[stream.name] = fuser(widths={n: widths[n] for n in stream.fuse}, width=stream.width)
+
+    # -- building, saving, loading
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe, scale: str, *, llm_folder: Path | None, dtype: torch.dtype = torch.float32, seed: int = 0) -> EmotionModel:
+        """A fresh model with untrained adapters.
+
+        Args:
+            recipe: The system.
+            scale: One of its scales.
+            llm_folder: Folder of the pretrained language model; None builds the scale's tiny random one.
+            dtype: Of the language model's weights; adapters are float32.
+            seed: Of the adapters' initial values.
+        """
+        torch.manual_seed(seed)
+        if llm_folder is not None:
+            llm = AutoModelForCausalLM.from_pretrained(llm_folder, dtype=dtype)
+        else:
+            llm = AutoModelForCausalLM.from_config(LlamaConfig(**recipe.at(scale).llm.config))
+        shape = llm.config.to_diff_dict()
+        return cls(EmotionConfig(recipe=recipe.model_dump(mode="json"), scale=scale, llm=shape), llm=llm)
+
+    def save_pretrained(self, save_directory: Any, **_: Any) -> None:
+        """Write config.json, the adapters and the LoRA (as a folder peft can load); never the language model."""
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.save_pretrained(folder)
+        own = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in self.state_dict().items() if k.startswith(("projectors.", "fusers."))}
+        save_file(own, folder / ADAPTERS)
+        if isinstance(self.llm, PeftModel):
+            half = {k: v.to(torch.bfloat16) for k, v in self.llm.state_dict().items() if "lora_" in k}
+            self.llm.save_pretrained(str(folder / "lora"), state_dict=half, save_embedding_layers=False)
+            (folder / "lora" / "README.md").unlink(missing_ok=True)
+
+    @classmethod
+    def from_adapters(cls, folder: Path, *, llm_folder: Path | None, dtype: torch.dtype = torch.float32) -> EmotionModel:
+        """Load what `save_pretrained` wrote, over the pretrained language model.
+
+        Raises:
+            CheckpointError: If the folder is incomplete or does not fit the recipe it carries.
+        """
+        if not (folder / "config.json").is_file() or not (folder / ADAPTERS).is_file():
+            raise CheckpointError(f"{folder} holds no trained adapters (config.json and {ADAPTERS} are needed). Train them or give another folder.")
+        saved = json.loads((folder / "config.json").read_text("utf-8"))
+        model = cls.from_recipe(Recipe.model_validate(saved["recipe"]), saved["scale"], llm_folder=llm_folder, dtype=dtype)
+        model.load_adapters(folder)
+        return model
+
+    def load_adapters(self, folder: Path) -> None:
+        """Take projectors, fusers and LoRA from a folder.
+
+        Raises:
+            CheckpointError: Naming the parameters that are missing or of another shape.
+        """
+        found = load_file(folder / ADAPTERS)
+        if (folder / "lora" / "adapter_model.safetensors").is_file():
+            lora = load_file(folder / "lora" / "adapter_model.safetensors")
+            found |= {"llm." + k.replace(".lora_A.weight", ".lora_A.default.weight").replace(".lora_B.weight", ".lora_B.default.weight"): v for k, v in lora.items()}
+        wanted = {k: v for k, v in self.state_dict().items() if k.startswith(("projectors.", "fusers.")) or "lora_" in k}
+        faults = [f"{k} is missing" for k in wanted.keys() - found.keys()] + [f"{k} is not known here" for k in found.keys() - wanted.keys()]
+        faults += [f"{k} is {tuple(found[k].shape)}, not {tuple(v.shape)}" for k, v in wanted.items() if k in found and found[k].shape != v.shape]
+        if faults:
+            raise CheckpointError(f"{folder} does not fit this recipe: {'; '.join(sorted(faults)[:5])}{' and more' if len(faults) > 5 else ''}.")
+        self.load_state_dict({k: v.to(wanted[k].dtype) for k, v in found.items()}, strict=False)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, llm_folder: Path | None = None, **kwargs: Any) -> EmotionModel:  # type: ignore[override]
+        """Load adapters from a local folder and the language model from the weights cache.
+
+        Raises:
+            CheckpointError: If either is not there; the message names the command that fetches it.
+        """
+        folder = Path(pretrained_model_name_or_path)
+        if llm_folder is None and (folder / "config.json").is_file():
+            saved = json.loads((folder / "config.json").read_text("utf-8"))
+            name = Recipe.model_validate(saved["recipe"]).at(saved["scale"]).llm.weights
+            if name is not None:
+                from emollm import weights
+
+                llm_folder = weights.locate(name)
+        return cls.from_adapters(folder, llm_folder=llm_folder, dtype=kwargs.get("dtype", torch.float32))
+
+    def merge(self) -> None:
+        """Fold the LoRA into the language model: faster replies, no more training."""
+        if isinstance(self.llm, PeftModel):
+            self.llm = self.llm.merge_and_unload()
+
+    # -- running
+
+    def get_input_embeddings(self) -> Any:
+        """The language model's word vectors."""
+        return self.llm.get_input_embeddings()
+
+    @property
+    def causal(self) -> Any:
+        """The language model itself, under the LoRA wrapper if there is one."""
+        return self.llm.get_base_model() if isinstance(self.llm, PeftModel) else self.llm
+
+    def project(self, features: FeatureBatch) -> dict[str, tuple[Tensor, Tensor]]:
+        """Features [B, N, D_enc] of each stream to tokens [B, K, D_llm]; fused streams are made on the way."""
+        known = dict(features)
+        out = {}
+        for stream in self.recipe.streams:
+            if stream.fuse and all(n in known for n in stream.fuse):
+                parts = {n: known[n][0] for n in stream.fuse}
+                known[stream.name] = self.fusers[stream.name](parts, {n: known[n][1] for n in stream.fuse})
+            if stream.name in known:
+                out[stream.name] = self.projectors[stream.name](*known[stream.name])
+        return out
+
+    def counts(self, available: Mapping[str, int]) -> dict[str, int]:
+        """How many slots the text must hold for each stream, given how many feature tokens a clip has."""
+        known = dict(available)
+        for stream in self.recipe.streams:
+            if stream.fuse:
+                known[stream.name] = int(all(known.get(n, 0) > 0 for n in stream.fuse))
+        return {n: self.projectors[n].count(known.get(n, 0)) for n in self.streams}  # type: ignore[operator, union-attr]
+
+    def embed(self, input_ids: Tensor, slots: Tensor, features: FeatureBatch) -> Tensor:
+        """Ids [B, L] and slots [B, L] to input embeddings [B, L, D_llm]."""
+        embeds = self.get_input_embeddings()(input_ids)
+        return splice(embeds, slots, self.streams, self.project(features)) if features else splice(embeds, slots, self.streams, {})
+
+    def forward(
+        self, input_ids: Tensor, slots: Tensor, attention_mask: Tensor, features: FeatureBatch | None = None, labels: Tensor | None = None, **_: Any
+    ) -> CausalLMOutputWithPast:
+        """Loss over labelled positions.
+
+        Args:
+            input_ids: [B, L].
+            slots: [B, L], -1 or the index of a stream.
+            attention_mask: [B, L].
+            features: Of the clips of the batch.
+            labels: [B, L], -100 where nothing is to be learned; without labels, logits of all positions come back.
+
+        Returns:
+            `loss`: mean over rows of the rows' losses, a row counting by the root of its length, so that one-word answers are not drowned.
+        """
+        hidden = self.causal.model(inputs_embeds=self.embed(input_ids, slots, features or {}), attention_mask=attention_mask).last_hidden_state
+        head = self.causal.lm_head
+        if labels is None:
+            return CausalLMOutputWithPast(logits=head(hidden))
+        target = labels[:, 1:]
+        learn = target != -100  # [B, L-1]
+        logits = head(hidden[:, :-1][learn]).float()  # only where there is a label: the vocabulary is the widest layer
+        each = nn.functional.cross_entropy(logits, target[learn], reduction="none")
+        weight = learn.sum(1, keepdim=True).clamp(min=1).float().rsqrt().expand_as(learn)[learn]
+        return CausalLMOutputWithPast(loss=(each * weight).sum() / weight.sum())
+
+    @torch.inference_mode()
+    def generate(self, input_ids: Tensor, slots: Tensor, attention_mask: Tensor, features: FeatureBatch | None = None, **options: Any) -> Any:
+        """Continue a prompt; `options` are those of transformers' `generate` (sampling, streamer, stopping criteria, cache)."""
+        embeds = self.embed(input_ids, slots, features or {})
+        return self.llm.generate(inputs_embeds=embeds, attention_mask=attention_mask, **options)

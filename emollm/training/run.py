@@ -1,0 +1,133 @@
+"""A recipe's stages from the first to the last, each handing its weights on; what is done is kept, so that a stopped run goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emollm.build import Parts, build, perception_maker
+from emollm.data.corpus import Corpus, Item
+from emollm.data.features import FeatureStore, Seen
+from emollm.data.mixture import Mixture
+from emollm.errors import RecipeError, unknown_name
+from emollm.recipe import Stage
+from emollm.training.anchor import anchor
+from emollm.training.sft import run_sft
+
+Say = Callable[[str, float, str], None]
+"""Called with what is being done, the share done, and a detail such as the loss."""
+
+
+def needed_items(mixtures: Sequence[Mixture]) -> list[Item]:
+    """All media the mixtures draw from, once each, in a fixed order."""
+    found = {i.id: i for m in mixtures for i in m.media()}
+    return [found[k] for k in sorted(found)]
+
+
+def train(
+    system: str,
+    scale: str,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    only: str | None = None,
+    own: Path | None = None,
+    workers: int = 2,
+    shrink: float = 1.0,
+    seed: int = 0,
+    say: Say | None = None,
+) -> Path:
+    """Train a system.
+
+    Args:
+        system: Recipe name or path.
+        scale: One of its scales.
+        data: Folder with index.jsonl.
+        out: Where checkpoints and features are kept.
+        resume: Skip stages that are done and go on inside the one that is not.
+        only: Name of the one stage to run.
+        own: Folder with our encoders; the shipped ones if None.
+        workers: Processes for encoding.
+        shrink: Share of each mixture to use, for quick trials.
+        seed: Of everything random.
+        say: Progress.
+
+    Returns:
+        The folder with the trained adapters.
+
+    Raises:
+        RecipeError: Unknown stage.
+        DataError: Faulty data folder.
+    """
+    tell = say or (lambda what, share, detail: None)
+    corpus = Corpus(data)
+    parts = build(system, scale, fresh=True)
+    stages = parts.recipe.stages
+    if only is not None and only not in {s.name for s in stages}:
+        raise RecipeError(unknown_name("stage", only, [s.name for s in stages]))
+    mixtures = {s.data: Mixture(s.data, corpus, seed=seed, shrink=shrink) for s in stages if s.data}
+    items = needed_items(list(mixtures.values()))
+    store = FeatureStore(corpus, out / "features")
+    store.build(
+        items,
+        perception_maker(system, scale, own),
+        workers=workers,
+        progress=lambda done, of: tell("encoding faces and voices", done / max(of, 1), f"{done} of {of} shards"),
+    )
+    seen = store.load(items)
+    final = out / "trained"
+    before: Path | None = None
+    for number, stage in enumerate(stages):
+        home = out / f"{number}-{stage.name}"
+        finished = home / "done.json"
+        if (resume or (only is not None and stage.name != only)) and finished.is_file():
+            before = home / "adapters"
+            continue
+        if only is not None and stage.name != only:
+            continue
+        if before is not None:
+            parts.model.load_adapters(before)
+        began = time.perf_counter()
+        measured = _run(parts, stage, mixtures, seen, home, resume=resume, seed=seed, say=tell)
+        parts.model.save_pretrained(home / "adapters")
+        finished.write_text(json.dumps({"stage": stage.name, "seconds": round(time.perf_counter() - began, 1)} | measured, indent=1))
+        before = home / "adapters"
+    parts.model.save_pretrained(final)
+    return final
+
+
+def _run(
+    parts: Parts, stage: Stage, mixtures: dict[str, Mixture], seen: dict[str, Seen], home: Path, *, resume: bool, seed: int, say: Say
+) -> dict[str, Any]:
+    home.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    parts.model.train()
+    if stage.method == "anchor":
+        loss = anchor(
+            parts.model,
+            parts.tokenizer,
+            [s for s in seen.values() if s.item.label],
+            learning_rate=stage.learning_rate,
+            epochs=stage.epochs,
+            seed=seed,
+            report=lambda share, value: say(stage.name, share, f"loss {value:.3f}"),
+        )
+        return {"loss": loss}
+    assert stage.data is not None
+    samples = mixtures[stage.data].samples(seen)
+    return run_sft(
+        parts.model,
+        parts.prompts,
+        samples,
+        stage,
+        home,
+        resume=resume,
+        seed=seed,
+        report=lambda step, of, loss: say(stage.name, step / of, f"step {step} of {of}, loss {loss:.3f}"),
+    )

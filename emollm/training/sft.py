@@ -1,0 +1,101 @@
+"""One supervised stage on transformers' Trainer: its loop, its checkpoints, its resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from emollm.data.collate import Batches, Collate
+from emollm.data.conversation import PromptBuilder
+from emollm.data.tasks import Sample
+from emollm.model.emotion_model import EmotionModel
+from emollm.model.groups import train_only
+from emollm.recipe import Stage
+
+Report = Callable[[int, int, float], None]
+"""Called with step, steps in all, and loss."""
+
+
+class _Tell(TrainerCallback):
+    def __init__(self, report: Report | None) -> None:
+        self._report = report
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        if self._report is not None and logs and "loss" in logs:
+            self._report(state.global_step, state.max_steps, logs["loss"])
+
+
+class _AdapterTrainer(Trainer):
+    """Checkpoints hold adapters only; the language model never changes."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        assert isinstance(self.model, EmotionModel)
+        self.model.save_pretrained(output_dir or self.args.output_dir)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        (model or self.model).load_adapters(Path(resume_from_checkpoint))
+
+
+def run_sft(
+    model: EmotionModel,
+    prompts: PromptBuilder,
+    samples: Sequence[Sample],
+    stage: Stage,
+    out: Path,
+    *,
+    resume: bool,
+    seed: int = 0,
+    save_steps: int = 200,
+    report: Report | None = None,
+) -> dict[str, float]:
+    """Train one stage.
+
+    Args:
+        model: Changed in place.
+        prompts: Lays the samples out.
+        samples: What to learn from.
+        stage: Rates, sizes and which parameters learn.
+        out: Folder for checkpoints and logs.
+        resume: Go on from the last checkpoint in `out`, if there is one.
+        seed: Of the order of batches.
+        save_steps: Steps between checkpoints.
+        report: Progress.
+
+    Returns:
+        What Trainer measured: train_loss, train_runtime and so on.
+    """
+    train_only(model, stage.train)
+    batches = Batches(samples, prompts, batch_tokens=stage.batch_tokens, seed=seed)
+    widths = {s.name: s.width for s in model.recipe.streams}
+    collate = Collate(batches, model.streams, widths, prompts.end_id)
+    steps = max(1, round(len(batches) * stage.epochs))
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        max_steps=steps,
+        per_device_train_batch_size=1,  # one item of the data set is a whole batch
+        learning_rate=stage.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(steps * stage.warmup),
+        max_grad_norm=1.0,
+        weight_decay=0.01,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        logging_steps=10,
+        save_steps=save_steps,
+        save_total_limit=2,
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        seed=seed,
+        label_names=["labels"],
+    )
+    trainer = _AdapterTrainer(model=model, args=arguments, train_dataset=batches, data_collator=collate, callbacks=[_Tell(report)])
+    last = get_last_checkpoint(str(out)) if resume and out.is_dir() else None
+    result = trainer.train(resume_from_checkpoint=last)
+    return {k: float(v) for k, v in result.metrics.items()} | {"tokens": float(batches.tokens), "samples": float(len(batches.kept))}

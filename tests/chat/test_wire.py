@@ -1,0 +1,46 @@
+import json
+
+import numpy as np
+
+from emollm.chat.wire import analysis_from, measurements
+from emollm.values import Analysis, FaceReading, FaceTrack, Segment, Transcript, VoiceReading
+
+
+def test_an_analysis_survives_the_journey():
+    rng = np.random.default_rng(0)
+    track = FaceTrack(
+        index=np.array([0, 2]),
+        times_s=np.array([0.0, 0.4]),
+        boxes=rng.uniform(0, 99, (2, 4)),
+        landmarks=rng.uniform(0, 99, (2, 468, 3)),
+        irises=np.full((2, 2, 3), np.nan),
+        scores=np.array([0.9, 0.8]),
+    )
+    before = Analysis(
+        name="a.mp4",
+        kind="video",
+        digest="d" * 64,
+        duration_s=1.25,
+        faces=(FaceReading(track, ("happy", "sad"), np.array([[0.75, 0.25], [0.5, 0.5]]), ("mouth corners raised",)),),
+        voice=VoiceReading(((0.1, 0.9),), ("calm",), np.array([1.0]), float("nan"), 3.5, -20.0, ("low pitch",)),
+        words=Transcript("en", (Segment(0.1, 0.9, "hello"),)),
+        missing={},
+        features={},
+        timings_s={"decode": 0.5},
+        warnings=("media_shortened: x",),
+    )
+    after = analysis_from(json.loads(json.dumps(measurements(before), allow_nan=False)))
+    assert (after.name, after.kind, after.duration_s, after.warnings, after.words) == (
+        "a.mp4",
+        "video",
+        1.25,
+        before.warnings,
+        before.words,
+    )
+    face = after.faces[0]
+    assert face.labels == ("happy", "sad") and face.cues == ("mouth corners raised",)
+    np.testing.assert_array_equal(face.scores, before.faces[0].scores)
+    np.testing.assert_array_equal(face.track.index, track.index)
+    np.testing.assert_allclose(face.track.landmarks, track.landmarks, atol=1e-6)
+    assert face.track.irises.shape == (2, 2, 3) and np.isnan(face.track.irises).all()
+    assert np.isnan(after.voice.pitch_hz) and after.voice.pitch_range_st == 3.5 and after.voice.spans_s == ((0.1, 0.9),)
