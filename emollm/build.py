@@ -1,4 +1,7 @@
-"""A recipe at a scale to its working parts: perception, model and tokenizer. The one place that brings weights, encoders and the model together."""
+"""A recipe at a scale to its working parts: perception, model and tokenizer.
+
+The one place that brings weights, encoders and the model together.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,9 @@ def load_encoder(module: torch.nn.Module, path: Path) -> None:
     from safetensors.torch import load_file
 
     if not path.is_file():
-        raise CheckpointError(f"{path} is missing. Take the shipped weights, or train them: emollm train emollm --stage encoders --data DIR.")
+        raise CheckpointError(
+            f"{path} is missing. Take the shipped weights, or train them: emollm train emollm --stage encoders --data DIR."
+        )
     state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
     try:
         module.load_state_dict(state)
@@ -106,7 +111,13 @@ def llm_folder(recipe: Recipe, scale: str) -> Path | None:
 
 
 def build(
-    system: str, scale: str, *, adapters: Path | None = None, fresh: bool = False, dtype: torch.dtype = torch.float32, perception: Perception | None = None
+    system: str,
+    scale: str,
+    *,
+    adapters: Path | None = None,
+    fresh: bool = False,
+    dtype: torch.dtype = torch.float32,
+    perception: Perception | None = None,
 ) -> Parts:
     """A whole system.
 
@@ -122,7 +133,11 @@ def build(
     folder = llm_folder(recipe, scale)
     tokenizer = load_tokenizer(folder)
     if scale == "toy":
-        config = recipe.at(scale).llm.config | {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+        config = recipe.at(scale).llm.config | {
+            "vocab_size": len(tokenizer),
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+        }
         toy = recipe.at(scale).model_copy(update={"llm": recipe.at(scale).llm.model_copy(update={"config": config})})
         recipe = recipe.model_copy(update={"scales": {**recipe.scales, "toy": toy}})
     home = adapters or shipped_folder(recipe, scale)

@@ -5,6 +5,7 @@ It runs frozen encoders and knows nothing of language models or prompts.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import OrderedDict
@@ -116,7 +117,9 @@ class Perception:
         elif clip.kind == "audio":
             missing["face"] = "there is no picture"
         else:
-            missing["face"] = "no face was found in the picture" if clip.kind == "image" else f"no face was found in {len(clip.frames)} frames"
+            missing["face"] = (
+                "no face was found in the picture" if clip.kind == "image" else f"no face was found in {len(clip.frames)} frames"
+            )
         timings["faces"] = time.perf_counter() - began
 
         began = time.perf_counter()
@@ -163,7 +166,10 @@ class Perception:
 
     def _read_face(self, clip: Clip, track: FaceTrack) -> tuple[FaceReading, Features]:
         crops = np.stack(
-            [cv2.cvtColor(crop_face(clip.frames[i], p, CROP_PX), cv2.COLOR_RGB2GRAY) for i, p in zip(track.index, track.landmarks, strict=True)]
+            [
+                cv2.cvtColor(crop_face(clip.frames[i], p, CROP_PX), cv2.COLOR_RGB2GRAY)
+                for i, p in zip(track.index, track.landmarks, strict=True)
+            ]
         )
         points = np.stack([normalise_landmarks(p) for p in track.landmarks])
         tokens = torch.cat(
@@ -242,11 +248,11 @@ def voice_stretches(spans: tuple[tuple[float, float], ...]) -> list[tuple[float,
     count = int(np.clip(round((end - start) / VOICE_STRETCH_S), 1, STRETCHES))
     edges = np.linspace(start, end, count + 1)
     for i in range(1, count):  # move each cut into the nearest pause, if one is near
-        gaps = [(a[1] + b[0]) / 2 for a, b in zip(spans, spans[1:], strict=False)]
+        gaps = [(a[1] + b[0]) / 2 for a, b in itertools.pairwise(spans)]
         near = [g for g in gaps if abs(g - edges[i]) < VOICE_STRETCH_S / 3]
         if near:
             edges[i] = min(near, key=lambda g: abs(g - edges[i]))
-    return [(round(float(a), 2), round(float(b), 2)) for a, b in zip(edges, edges[1:], strict=False) if b - a > 0.1] or [(start, end)]
+    return [(round(float(a), 2), round(float(b), 2)) for a, b in itertools.pairwise(edges) if b - a > 0.1] or [(start, end)]
 
 
 def voice_tokens(encoder: VoiceEncoder, layers: Tensor, stretches: list[tuple[float, float]], prosody: list[Prosody]) -> Tensor:

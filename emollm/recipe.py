@@ -95,7 +95,11 @@ class Recipe(_Frozen):
             faults += [f"stream {stream.name!r} fuses {unknown_name('stream', n, names[:i])}" for n in stream.fuse if n not in names[:i]]
         for scale, spec in self.scales.items():
             faults += [f"scale {scale!r}: encoder for {unknown_name('stream', n, names)}" for n in spec.encoders if n not in names]
-            faults += [f"scale {scale!r} names no encoder for stream {s.name!r}" for s in self.streams if not s.fuse and s.name not in spec.encoders]
+            faults += [
+                f"scale {scale!r} names no encoder for stream {s.name!r}"
+                for s in self.streams
+                if not s.fuse and s.name not in spec.encoders
+            ]
         if faults:
             raise ValueError("; ".join(faults))
         return self

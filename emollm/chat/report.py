@@ -65,7 +65,13 @@ def timeline(analysis: Analysis) -> list[dict[str, Any]]:
     if analysis.voice is not None:
         top = int(analysis.voice.scores.argmax())
         rows += [
-            {"start_s": a, "end_s": b, "modality": "voice", "label": analysis.voice.labels[top], "score": round(float(analysis.voice.scores[top]), 4)}
+            {
+                "start_s": a,
+                "end_s": b,
+                "modality": "voice",
+                "label": analysis.voice.labels[top],
+                "score": round(float(analysis.voice.scores[top]), 4),
+            }
             for a, b in analysis.voice.spans_s
         ]
     if analysis.words is not None:

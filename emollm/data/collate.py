@@ -48,7 +48,12 @@ def pad_prompts(prompts: Sequence[Encoded], pad_id: int, *, left: bool = False) 
     lengths = torch.tensor([len(p.input_ids) for p in prompts])
     at = torch.arange(longest)
     mask = at >= longest - lengths[:, None] if left else at < lengths[:, None]
-    return {"input_ids": grid("input_ids", pad_id), "slots": grid("slots", TEXT), "labels": grid("labels", IGNORE), "attention_mask": mask.long()}
+    return {
+        "input_ids": grid("input_ids", pad_id),
+        "slots": grid("slots", TEXT),
+        "labels": grid("labels", IGNORE),
+        "attention_mask": mask.long(),
+    }
 
 
 class Batches(torch.utils.data.Dataset[list[int]]):
@@ -88,6 +93,7 @@ class Collate:
         self._kept, self._streams, self._widths, self._pad_id = batches.kept, streams, widths, pad_id
 
     def __call__(self, rows: list[list[int]]) -> dict[str, Any]:
+        """Inputs of `EmotionModel.forward`."""
         chosen = [self._kept[i] for row in rows for i in row]
         features = pad_features([s.features for s, _ in chosen], self._streams, self._widths)
         return {**pad_prompts([e for _, e in chosen], self._pad_id), "features": features}

@@ -1,6 +1,7 @@
 """Turns about a clip to token ids, slots and labels: the one prompt builder of training, evaluation, app and server.
 
-A prompt is built from segments. Words of users, transcripts and file names can never become control tokens, and slots are positions, not text.
+A prompt is built from segments. Words of users, transcripts and file names can never become control tokens, and slots are
+positions, not text.
 """
 
 from __future__ import annotations

@@ -61,7 +61,9 @@ class FeatureStore:
         done = len(shards) - len(todo)
         if progress is not None:
             progress(done, len(shards))
-        if workers <= 1 or len(todo) <= 1:
+        if not todo:
+            return
+        if workers <= 1 or len(todo) == 1:
             results = map(_Worker(self.corpus.folder, self.folder, make_perception), [(self._path(s), s) for s in todo])
             for _ in results:
                 done += 1
@@ -110,7 +112,6 @@ class FeatureStore:
 
 class _Worker:
     def __init__(self, corpus: Path, folder: Path, make_perception: Callable[[], Any]) -> None:
-        torch.set_num_threads(1)
         self._corpus, self._folder = Corpus(corpus), folder
         self._perception = make_perception()
 
@@ -139,6 +140,7 @@ _worker: _Worker | None = None
 
 def _start(*args: Any) -> None:
     global _worker  # noqa: PLW0603 - one set of encoders per process
+    torch.set_num_threads(1)  # the processes already share the cores
     _worker = _Worker(*args)
 
 

@@ -79,7 +79,10 @@ class Mixture:
                 made += [tasks.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
             elif source.task == "talk":
                 teller = Storyteller(
-                    [s for s in found if "face" in s.features], [seen[i.id] for i in voices if i.id in seen], self._sentences(source.words), rng
+                    [s for s in found if "face" in s.features],
+                    [seen[i.id] for i in voices if i.id in seen],
+                    self._sentences(source.words),
+                    rng,
                 )
                 made += [teller.tell(s) for s in found if "face" in s.features]
             elif source.task == "care":
@@ -113,4 +116,3 @@ class Mixture:
             if item.text and 15 < len(item.text) < 90:
                 found.setdefault(label, []).append(item.text)
         return found
-

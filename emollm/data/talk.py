@@ -1,4 +1,6 @@
-"""Practice conversations about clips, written from what was measured and labelled with the sentence pools of instruct_data/prompts/dialogue.toml.
+"""Practice conversations about clips, written from what was measured and labelled.
+
+Sentences come from the pools of instruct_data/prompts/dialogue.toml.
 
 What is said of a clip must be readable from it: an absent modality is named as absent, an unclear face as unclear.
 """
@@ -12,9 +14,8 @@ from dataclasses import dataclass, replace
 from emollm.data.conversation import ClipView, Turn
 from emollm.data.features import Seen
 from emollm.data.prompts import ADJECTIVES, NOUNS, pools
-from emollm.data.tasks import Sample, in_sequence, join, quieter
+from emollm.data.tasks import FER_VOTES, Sample, in_sequence, join, quieter
 
-VOTES = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")  # order of FER+ votes
 CLEAR_SHARE = 0.65
 # Labels of a face and a voice that tell the same story.
 KIN = {"calm": "neutral", "bored": "neutral"}
@@ -59,7 +60,9 @@ class Storyteller:
         story = self._invent(face)
         rng = self._rng
         plan = ["overall"] if rng.random() < 0.75 else []
-        plan += rng.sample(["face", "voice", "words", "when", "sure", "why", "reply", "reply", "diagnosis", "identity", "correct"], rng.choice((1, 1, 2)))
+        plan += rng.sample(
+            ["face", "voice", "words", "when", "sure", "why", "reply", "reply", "diagnosis", "identity", "correct"], rng.choice((1, 1, 2))
+        )
         if rng.random() < 0.08:
             plan.append("thanks")
         turns: list[Turn] = []
@@ -133,7 +136,9 @@ class Storyteller:
         if step == "correct":
             said = story.label if rng.random() < 0.4 else rng.choice(list(NOUNS))
             same = "same" if said == story.label else "other"
-            return ask.format(adjective=ADJECTIVES[said], noun=NOUNS[said]), self._fill(rng.choice(book["answer"][f"correct_{same}"]), story)
+            return ask.format(adjective=ADJECTIVES[said], noun=NOUNS[said]), self._fill(
+                rng.choice(book["answer"][f"correct_{same}"]), story
+            )
         if step in ("diagnosis", "identity", "thanks"):
             return ask, rng.choice(book["answer"][step])
         if nothing:
@@ -153,7 +158,9 @@ class Storyteller:
     def _overall(self, story: Story, view: ClipView) -> str:
         book = self._book["overall"]
         if story.clash:
-            first = self._pick(book["mixed"], face=NOUNS[story.face or ""], voice=NOUNS[story.voice or ""], voice_adjective=ADJECTIVES[story.voice or ""])
+            first = self._pick(
+                book["mixed"], face=NOUNS[story.face or ""], voice=NOUNS[story.voice or ""], voice_adjective=ADJECTIVES[story.voice or ""]
+            )
             return " ".join([first, *self._evidence(story, view, clash=True)])
         first = self._fill(self._rng.choice(book["unclear" if story.other and not story.change else "clear"]), story)
         parts = [first]
@@ -179,7 +186,8 @@ class Storyteller:
             return self._pick(book["no_face"])
         stretches = view.cues.get("face", ())
         # The stretch that shows what is being told: the last one after a change.
-        cues = next((c for c in reversed(stretches) if c), ())
+        told = stretches[-1:] if story.change else tuple(reversed(stretches))
+        cues = next((c for c in told if c), ())
         if cues:
             return self._pick(book["face_cues"], cues=listed(cues))
         return self._fill(self._rng.choice(book["face_plain"]), story)
@@ -249,7 +257,7 @@ def second_reading(face: Seen) -> str | None:
     votes = face.item.extra.get("votes")
     if not votes or max(votes) / max(sum(votes), 1) >= CLEAR_SHARE:
         return None
-    ranked = sorted(zip(votes, VOTES, strict=True), reverse=True)
+    ranked = sorted(zip(votes, FER_VOTES, strict=True), reverse=True)
     return next((name for count, name in ranked if name != face.item.label and count > 1), None)
 
 

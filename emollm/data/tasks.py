@@ -14,6 +14,7 @@ from emollm.data.corpus import Item
 from emollm.data.features import Seen
 from emollm.data.prompts import label_question, pools
 
+FER_VOTES = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")  # order of the crowd's votes in FER+
 CONTEXT_LINES = 3  # lines of dialogue shown before the one in question
 
 

@@ -1,11 +1,12 @@
 """Whisper once: one encoder pass gives all hidden layers for the voice and the transcript by the decoder of the same weights.
 
-Emotions are not known here. Differs from transformers' own use: windows are as long as the speech needs, not always 30 s, which is five times
-cheaper for a short clip; the transcript was checked to stay the same on clean speech.
+Emotions are not known here. Differs from transformers' own use: windows are as long as the speech needs, not always 30 s, which
+is about five times cheaper for a short clip.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -141,7 +142,7 @@ def windows_of(duration_s: float, spans_s: tuple[tuple[float, float], ...]) -> l
     cuts = [0.0]
     while duration_s - cuts[-1] > longest:
         latest = cuts[-1] + longest
-        pauses = [(b[0] + a[1]) / 2 for a, b in zip(spans_s, spans_s[1:], strict=False) if cuts[-1] + longest / 2 < (b[0] + a[1]) / 2 < latest]
+        pauses = [(b[0] + a[1]) / 2 for a, b in itertools.pairwise(spans_s) if cuts[-1] + longest / 2 < (b[0] + a[1]) / 2 < latest]
         cuts.append(pauses[-1] if pauses else latest)
     return [(a, b) for a, b in zip(cuts, [*cuts[1:], duration_s], strict=True) if b - a > 0.05]
 

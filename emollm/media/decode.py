@@ -80,7 +80,8 @@ def decode_clip(path: Path, limits: Limits = DEFAULT_LIMITS) -> Clip:
         container = av.open(str(path), options={"protocol_whitelist": "file", "format_whitelist": CONTAINERS}, metadata_errors="ignore")
     except (av.error.FFmpegError, ValueError) as error:
         raise MediaError(
-            f"{path.name} cannot be read as video, sound or picture ({_reason(error)}). It may be damaged, cut off before its index, or of another type."
+            f"{path.name} cannot be read as video, sound or picture ({_reason(error)}). "
+            "It may be damaged, cut off before its index, or of another type."
         ) from None
     with container:
         return _read(container, path.name, digest, limits)

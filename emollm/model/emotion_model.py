@@ -1,7 +1,7 @@
 """The assembled model: features and text in, text out, as a transformers PreTrainedModel.
 
-It speaks of embeddings and slots; clips, labels and prompts are made elsewhere. `save_pretrained` writes adapters only: the language model is
-fetched again by its weights entry.
+It speaks of embeddings and slots; clips, labels and prompts are made elsewhere. `save_pretrained` writes adapters only: the
+language model is fetched again by its weights entry.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -22,7 +22,7 @@ from emollm.errors import CheckpointError
 from emollm.lazy import resolve
 from emollm.model.splice import splice
 from emollm.projectors import FUSERS, PROJECTORS
-from emollm.recipe import Recipe, load_recipe
+from emollm.recipe import Recipe
 
 FeatureBatch = Mapping[str, tuple[Tensor, Tensor]]
 """Stream -> features [B, N, D_enc] and mask [B, N]. A stream absent from the whole batch may be left out."""
@@ -48,7 +48,7 @@ class EmotionModel(PreTrainedModel):
 
     config_class = EmotionConfig
     base_model_prefix = "llm"
-    _no_split_modules = ["LlamaDecoderLayer"]
+    _no_split_modules: ClassVar[list[str]] = ["LlamaDecoderLayer"]
     _tied_weights_keys = None
 
     def __init__(self, config: EmotionConfig, llm: Any = None) -> None:
@@ -61,7 +61,11 @@ class EmotionModel(PreTrainedModel):
         width = base.config.hidden_size
         if spec.lora_rank:
             lora = LoraConfig(
-                task_type="CAUSAL_LM", r=spec.lora_rank, lora_alpha=spec.lora_alpha, lora_dropout=spec.lora_dropout, target_modules=LORA_TARGETS
+                task_type="CAUSAL_LM",
+                r=spec.lora_rank,
+                lora_alpha=spec.lora_alpha,
+                lora_dropout=spec.lora_dropout,
+                target_modules=LORA_TARGETS,
             )
             base = get_peft_model(base, lora)
         self.llm: Any = base
@@ -81,7 +85,9 @@ class EmotionModel(PreTrainedModel):
     # -- building, saving, loading
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe, scale: str, *, llm_folder: Path | None, dtype: torch.dtype = torch.float32, seed: int = 0) -> EmotionModel:
+    def from_recipe(
+        cls, recipe: Recipe, scale: str, *, llm_folder: Path | None, dtype: torch.dtype = torch.float32, seed: int = 0
+    ) -> EmotionModel:
         """A fresh model with untrained adapters.
 
         Args:
@@ -104,7 +110,9 @@ class EmotionModel(PreTrainedModel):
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         self.config.save_pretrained(folder)
-        own = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in self.state_dict().items() if k.startswith(("projectors.", "fusers."))}
+        own = {
+            k: v.detach().to(torch.bfloat16).contiguous() for k, v in self.state_dict().items() if k.startswith(("projectors.", "fusers."))
+        }
         save_file(own, folder / ADAPTERS)
         if isinstance(self.llm, PeftModel):
             half = {k: v.to(torch.bfloat16) for k, v in self.llm.state_dict().items() if "lora_" in k}
@@ -119,7 +127,9 @@ class EmotionModel(PreTrainedModel):
             CheckpointError: If the folder is incomplete or does not fit the recipe it carries.
         """
         if not (folder / "config.json").is_file() or not (folder / ADAPTERS).is_file():
-            raise CheckpointError(f"{folder} holds no trained adapters (config.json and {ADAPTERS} are needed). Train them or give another folder.")
+            raise CheckpointError(
+                f"{folder} holds no trained adapters (config.json and {ADAPTERS} are needed). Train them or give another folder."
+            )
         saved = json.loads((folder / "config.json").read_text("utf-8"))
         model = cls.from_recipe(Recipe.model_validate(saved["recipe"]), saved["scale"], llm_folder=llm_folder, dtype=dtype)
         model.load_adapters(folder)
@@ -134,12 +144,21 @@ class EmotionModel(PreTrainedModel):
         found = load_file(folder / ADAPTERS)
         if (folder / "lora" / "adapter_model.safetensors").is_file():
             lora = load_file(folder / "lora" / "adapter_model.safetensors")
-            found |= {"llm." + k.replace(".lora_A.weight", ".lora_A.default.weight").replace(".lora_B.weight", ".lora_B.default.weight"): v for k, v in lora.items()}
+            found |= {
+                "llm." + k.replace(".lora_A.weight", ".lora_A.default.weight").replace(".lora_B.weight", ".lora_B.default.weight"): v
+                for k, v in lora.items()
+            }
         wanted = {k: v for k, v in self.state_dict().items() if k.startswith(("projectors.", "fusers.")) or "lora_" in k}
-        faults = [f"{k} is missing" for k in wanted.keys() - found.keys()] + [f"{k} is not known here" for k in found.keys() - wanted.keys()]
-        faults += [f"{k} is {tuple(found[k].shape)}, not {tuple(v.shape)}" for k, v in wanted.items() if k in found and found[k].shape != v.shape]
+        faults = [f"{k} is missing" for k in wanted.keys() - found.keys()] + [
+            f"{k} is not known here" for k in found.keys() - wanted.keys()
+        ]
+        faults += [
+            f"{k} is {tuple(found[k].shape)}, not {tuple(v.shape)}" for k, v in wanted.items() if k in found and found[k].shape != v.shape
+        ]
         if faults:
-            raise CheckpointError(f"{folder} does not fit this recipe: {'; '.join(sorted(faults)[:5])}{' and more' if len(faults) > 5 else ''}.")
+            raise CheckpointError(
+                f"{folder} does not fit this recipe: {'; '.join(sorted(faults)[:5])}{' and more' if len(faults) > 5 else ''}."
+            )
         self.load_state_dict({k: v.to(wanted[k].dtype) for k, v in found.items()}, strict=False)
 
     @classmethod
@@ -201,7 +220,13 @@ class EmotionModel(PreTrainedModel):
         return splice(embeds, slots, self.streams, self.project(features)) if features else splice(embeds, slots, self.streams, {})
 
     def forward(
-        self, input_ids: Tensor, slots: Tensor, attention_mask: Tensor, features: FeatureBatch | None = None, labels: Tensor | None = None, **_: Any
+        self,
+        input_ids: Tensor,
+        slots: Tensor,
+        attention_mask: Tensor,
+        features: FeatureBatch | None = None,
+        labels: Tensor | None = None,
+        **_: Any,
     ) -> CausalLMOutputWithPast:
         """Loss over labelled positions.
 
@@ -215,7 +240,9 @@ class EmotionModel(PreTrainedModel):
         Returns:
             `loss`: mean over rows of the rows' losses, a row counting by the root of its length, so that one-word answers are not drowned.
         """
-        hidden = self.causal.model(inputs_embeds=self.embed(input_ids, slots, features or {}), attention_mask=attention_mask).last_hidden_state
+        hidden = self.causal.model(
+            inputs_embeds=self.embed(input_ids, slots, features or {}), attention_mask=attention_mask
+        ).last_hidden_state
         head = self.causal.lm_head
         if labels is None:
             return CausalLMOutputWithPast(logits=head(hidden))
@@ -227,7 +254,9 @@ class EmotionModel(PreTrainedModel):
         return CausalLMOutputWithPast(loss=(each * weight).sum() / weight.sum())
 
     @torch.inference_mode()
-    def generate(self, input_ids: Tensor, slots: Tensor, attention_mask: Tensor, features: FeatureBatch | None = None, **options: Any) -> Any:
+    def generate(
+        self, input_ids: Tensor, slots: Tensor, attention_mask: Tensor, features: FeatureBatch | None = None, **options: Any
+    ) -> Any:
         """Continue a prompt; `options` are those of transformers' `generate` (sampling, streamer, stopping criteria, cache)."""
         embeds = self.embed(input_ids, slots, features or {})
         return self.llm.generate(inputs_embeds=embeds, attention_mask=attention_mask, **options)

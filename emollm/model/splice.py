@@ -35,7 +35,9 @@ def splice(embeds: Tensor, slots: Tensor, streams: Sequence[str], tokens: Mappin
         given = tokens[name][1].sum(1) if name in tokens else torch.zeros_like(wanted)
         if not torch.equal(wanted, given.to(wanted)):
             row = int((wanted != given.to(wanted)).nonzero()[0])
-            raise ValueError(f"stream {name!r}, row {row}: {int(wanted[row])} slots in the text but {int(given[row])} tokens from the projector")
+            raise ValueError(
+                f"stream {name!r}, row {row}: {int(wanted[row])} slots in the text but {int(given[row])} tokens from the projector"
+            )
         if name in tokens and bool(here.any()):
             values, mask = tokens[name]
             out = out.index_put(tuple(here.nonzero().T), values[mask].to(out.dtype))

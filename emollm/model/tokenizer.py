@@ -21,4 +21,6 @@ def load_tokenizer(folder: Path | None) -> Any:
     raw = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=raw, additional_special_tokens=control[1:], eos_token="<|im_end|>", pad_token="<|im_end|>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=raw, additional_special_tokens=control[1:], eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )

@@ -116,7 +116,6 @@ def build_demo(backend: ChatBackend, examples: list[Path], opened: Path | None =
                         max_length=LONGEST_QUESTION,
                         scale=8,
                         min_width=180,
-                        autofocus=True,
                         elem_id="emollm-question",
                         html_attributes=gr.InputHTMLAttributes(spellcheck=True),
                     )
@@ -296,7 +295,7 @@ class _Desk:
     def delete(self, request: gr.Request) -> tuple[Any, ...]:
         """Forget clip and conversation at once."""
         self._visit(request).forget()
-        gone = panels.note("Deleted: your clip, what was measured in it, and the conversation.")
+        gone = panels.note("Deleted: your clip and the conversation.")
         return (gone, "", panels.EMPTY, "", "", [], "", "", _ready(), _idle())
 
     def leave(self, request: gr.Request) -> None:
@@ -404,6 +403,8 @@ def _theme() -> gr.themes.Base:
         "border_color_primary": "var(--em-line)",
         "border_color_accent": "var(--em-accent)",
         "border_color_accent_subdued": "transparent",
+        "checkbox_background_color_selected": "var(--em-accent)",
+        "checkbox_border_color_selected": "var(--em-accent)",
         "color_accent_soft": "var(--em-accent-soft)",
         "button_primary_background_fill": "var(--em-accent)",
         "button_primary_background_fill_hover": "var(--em-accent-strong)",
@@ -421,6 +422,7 @@ def _theme() -> gr.themes.Base:
         "loader_color": "var(--em-accent)",
     }
     plain = {
+        "color_accent": "var(--em-accent)",
         "button_large_text_size": "14px",
         "button_large_text_weight": "600",
         "button_small_text_size": "13px",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from emollm.data.features import Seen
-from emollm.data.talk import VOTES
+from emollm.data.tasks import FER_VOTES
 from emollm.model.emotion_model import EmotionModel
 
 SHARPNESS = 12.0  # scale of the cosines before the softmax
@@ -30,7 +30,7 @@ def soft_target(seen: Seen, words: Sequence[str]) -> Tensor:
     """[words] what people saw: the share of votes where there are votes, else the label."""
     target = torch.zeros(len(words))
     votes = seen.item.extra.get("votes")
-    for name, count in zip(VOTES, votes or (), strict=False):
+    for name, count in zip(FER_VOTES, votes or (), strict=False):
         if name in words:
             target[words.index(name)] += count
     if target.sum() == 0:

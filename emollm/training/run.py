@@ -17,8 +17,10 @@ from emollm.data.mixture import Mixture
 from emollm.errors import RecipeError, unknown_name
 from emollm.recipe import Stage
 from emollm.training.anchor import anchor
+from emollm.training.encoders import train_encoders
 from emollm.training.sft import run_sft
 
+ENCODERS = "encoders"  # the stage before all others: our face and voice encoders
 Say = Callable[[str, float, str], None]
 """Called with what is being done, the share done, and a detail such as the loss."""
 
@@ -51,7 +53,7 @@ def train(
         data: Folder with index.jsonl.
         out: Where checkpoints and features are kept.
         resume: Skip stages that are done and go on inside the one that is not.
-        only: Name of the one stage to run.
+        only: Name of the one stage to run, or "encoders" for our face and voice encoders.
         own: Folder with our encoders; the shipped ones if None.
         workers: Processes for encoding.
         shrink: Share of each mixture to use, for quick trials.
@@ -66,6 +68,8 @@ def train(
         DataError: Faulty data folder.
     """
     tell = say or (lambda what, share, detail: None)
+    if only == ENCODERS:
+        return train_encoders(data, out / ENCODERS, seed=seed, say=tell)
     corpus = Corpus(data)
     parts = build(system, scale, fresh=True)
     stages = parts.recipe.stages

@@ -39,7 +39,8 @@ PATIENCE_S = 60.0
 
 
 class Seeing(EchoBackend):
-    """An echo that also pretends to have measured; "slowly" makes it slow and a word that ends in "!!" makes it fail."""
+    """An echo that also pretends to have measured; "slowly" makes a reply slow, "!!" and "??" make it fail,
+    and a clip called slow... takes ten seconds to look at."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,6 +49,10 @@ class Seeing(EchoBackend):
 
     def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
         self.paths.append(path)
+        if path.name.startswith("slow") and progress is not None:
+            for step in range(100):
+                progress(step / 100, "finding faces")
+                time.sleep(0.1)
         found = super().analyze(path, progress)
         if found.kind != "video":
             return found
@@ -90,7 +95,7 @@ class Running:
 
     def clips(self) -> list[str]:
         """Names of all clips that lie on disk for the app now."""
-        return sorted(p.name for p in self.folder.rglob("*") if p.is_file() and p.suffix in {".mp4", ".wav", ".png"})
+        return sorted(p.name for p in self.folder.rglob("*") if p.is_file() and p.suffix in {".mp4", ".wav", ".webm"})
 
 
 def free_port() -> int:
@@ -196,6 +201,21 @@ def test_the_command_says_when_it_is_ready_and_leaves_nothing(tmp_path: Path) ->
     assert not list(tmp_path.glob("emollm-app-*")), "the folder with the clips goes with the process"
 
 
+def test_a_wrong_clip_or_port_is_refused_before_anything_loads(running: Running) -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    from emollm.commands.app import app
+
+    command = typer.Typer()
+    command.command()(app)
+    port = running.address.rpartition(":")[2]
+    missing = CliRunner().invoke(command, ["--clip", "nowhere.mp4"]).exception
+    taken = CliRunner().invoke(command, ["--port", port, "--system", "no-such-system"]).exception
+    assert isinstance(missing, EmollmError) and "no clip at nowhere.mp4" in str(missing)
+    assert isinstance(taken, EmollmError) and f"port {port}" in str(taken)
+
+
 def test_left_overs_of_dead_processes_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -270,7 +290,15 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     quiet = "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-    for flag in ("--headless=new", "--no-sandbox", *quiet.split(), f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,800"):
+    fake = "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        *quiet.split(),
+        *fake.split(),
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=1280,800",
+    ):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
@@ -284,7 +312,8 @@ class Page:
     def __init__(self, driver: Any, running: Running) -> None:
         self.driver = driver
         driver.get(running.address)
-        wait_for(lambda: self.all("#emollm-upload input[type=file]"), "the page did not show its upload")
+        for part in ("#emollm-upload input[type=file]", "#emollm-question textarea", "#emollm-send", "#emollm-delete"):
+            wait_for(lambda part=part: self.all(part), f"the page did not show {part}")
 
     def all(self, selector: str) -> list[Any]:
         return list(self.driver.find_elements("css selector", selector))
@@ -356,6 +385,45 @@ def test_closing_the_page_deletes_the_clip(browser: Any, running: Running) -> No
     assert running.clips() == ["sample_sad.mp4"]
     browser.get("about:blank")
     wait_for(lambda: running.clips() == [], "the clip stayed on disk")
+
+
+def test_looking_can_be_stopped_and_leaves_nothing(browser: Any, running: Running, tmp_path: Path) -> None:
+    page = Page(browser, running)
+    slow = tmp_path / "slow.mp4"
+    slow.write_bytes(SAD.read_bytes())
+    page.upload(slow)
+    wait_for(lambda: "finding faces" in page.text("#emollm-evidence"), "no progress was shown")
+    page.press("emollm-stop")
+    wait_for(lambda: "Stopped; the clip was not opened." in page.text("#emollm-clip-note"), "stop did not stop")
+    assert running.clips() == []
+
+
+def test_the_kind_is_found_in_the_content(browser: Any, running: Running, tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    picture = tmp_path / "picture.mp4"
+    picture.write_bytes(cv2.imencode(".png", np.full((40, 60, 3), 128, np.uint8))[1].tobytes())
+    page = Page(browser, running)
+    page.upload(picture)
+    wait_for(lambda: page.all("img.em-player"), "the picture was not shown as one")
+    width = wait_for(lambda: browser.execute_script("return document.querySelector('img.em-player').naturalWidth"), "it did not load")
+    assert width == 60 and not page.all(".em-timeline") and "Not used: " in page.text("#emollm-evidence")
+
+
+def test_recording_needs_consent_and_keeps_one_file(browser: Any, running: Running) -> None:
+    page = Page(browser, running)
+    browser.execute_script("document.querySelector('#emollm-record button').click()")
+    assert not [b for b in page.all("#emollm-microphone button") if b.is_displayed()]
+    wait_for(lambda: page.all("#emollm-consent input"), "nobody asked for consent")[0].click()
+    tabs = wait_for(lambda: [b for b in page.all("button[role=tab]") if "Microphone" in b.text], "no microphone was offered")
+    tabs[0].click()
+    wait_for(lambda: [b for b in page.all("#emollm-microphone .record-button") if b.is_displayed()], "no record button came")[0].click()
+    stop = wait_for(lambda: [b for b in page.all("#emollm-microphone .stop-button") if b.is_displayed()], "recording did not start")
+    time.sleep(1.0)
+    stop[0].click()
+    wait_for(lambda: page.all("audio.em-player"), "the recording did not open")
+    assert len(running.clips()) == 1
+    page.press("emollm-delete")
+    wait_for(lambda: running.clips() == [], "the recording stayed on disk")
 
 
 def test_delete_while_an_answer_is_written(browser: Any, running: Running) -> None:

@@ -1,0 +1,118 @@
+"""`emollm bench`: time and memory of one question about one clip, stage by stage."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+QUESTIONS = ("How does this person feel, and how can you tell?", "What could I say to them?")
+
+
+def bench(
+    clip: Annotated[Path | None, typer.Argument(help="A clip; without one, a 10 s 1280 x 720 video is made from the sample.")] = None,
+    *,
+    system: Annotated[str, typer.Option(help="Recipe name, or a path to a .toml.")] = "emollm",
+    scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
+    runs: Annotated[int, typer.Option(help="Fresh processes; medians are reported.")] = 3,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    once: Annotated[bool, typer.Option("--once", hidden=True, help="Measure in this process.")] = False,
+) -> None:
+    """Measure time to the first token, the full answer, and peak memory; each run is a process of its own."""
+    if once:
+        assert clip is not None
+        typer.echo(json.dumps(measure(clip, system, scale, threads)))
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as private:
+        path = clip or make_clip(Path(private) / "clip.mp4")
+        rows = []
+        for _ in range(runs):
+            command = [sys.executable, "-m", "emollm", "bench", str(path), "--once", "--system", system, "--scale", scale]
+            command += ["--threads", str(threads)] if threads else []
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.stderr.write(done.stderr)
+                raise typer.Exit(done.returncode)
+            rows.append(json.loads(done.stdout.splitlines()[-1]))
+    middle = {k: round(statistics.median(r[k] for r in rows), 3) for k in rows[0]}
+    if as_json:
+        typer.echo(json.dumps({"median": middle, "runs": rows}, indent=1))
+        return
+    typer.echo(f"| measure | median of {runs} | lowest | highest |\n| --- | --- | --- | --- |")
+    for name, value in middle.items():
+        typer.echo(f"| {name.replace('_', ' ')} | {value} | {min(r[name] for r in rows):.3f} | {max(r[name] for r in rows):.3f} |")
+
+
+def measure(path: Path, system: str, scale: str, threads: int | None) -> dict[str, float]:
+    """Two questions about a clip in this process. Seconds unless the name says otherwise."""
+    from emollm import load
+    from emollm.values import Message, Sampling
+
+    began = time.perf_counter()
+    backend: Any = load(system, scale=scale, threads=threads)
+    loaded = time.perf_counter()
+    sampling = Sampling(max_new_tokens=100)
+    first = Message("user", QUESTIONS[0], (path,))
+    reply = backend.reply([first], sampling)
+    answer = reply.text()
+    answered = time.perf_counter()
+    analysis = backend.analyze(path)
+    encoded = backend.parts.perception.encoded
+    second = backend.reply([first, Message("assistant", answer), Message("user", QUESTIONS[1])], sampling)
+    second.text()
+    writing = reply.timings_s["total"] - reply.timings_s["first_token"]
+    return {
+        "load": loaded - began,
+        **{k: analysis.timings_s[k] for k in ("decode", "faces", "speech", "scene")},
+        "prefill": reply.timings_s["first_token"] - reply.timings_s["analyze"] - reply.timings_s["prompt"],
+        "first_token": reply.timings_s["first_token"],
+        "full_answer": answered - loaded,
+        "decode_tokens_per_s": (reply.usage.completion_tokens - 1) / max(writing, 1e-6),
+        "second_question_first_token": second.timings_s["first_token"],
+        "second_question_positions_reused": second.timings_s["reused_positions"],
+        "clips_encoded_after_both": float(encoded),
+        "prompt_tokens": float(reply.usage.prompt_tokens),
+        "answer_tokens": float(reply.usage.completion_tokens),
+        "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,  # kilobytes on Linux
+    }
+
+
+def make_clip(path: Path, *, seconds: float = 10.0, width: int = 1280, height: int = 720) -> Path:
+    """The sample clip, repeated to 10 s and scaled to 720p with its sound."""
+    import av
+    import numpy as np
+
+    from emollm import catalog
+    from emollm.media.decode import Limits, decode_clip
+    from emollm.values import AUDIO_HZ
+
+    source = decode_clip(catalog.folder("instruct_data") / "samples" / "sample_joy.mp4", Limits(frames=400, fps=30))
+    assert source.audio is not None
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        audio = out.add_stream("aac", rate=AUDIO_HZ, layout="mono")
+        for i in range(round(seconds * 25)):
+            at = (i / 25) % source.duration_s
+            frame = source.frames[max(0, int(np.searchsorted(source.times_s, at, side="right")) - 1)]
+            for packet in video.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(width, height)):
+                out.mux(packet)
+        sound = np.resize(source.audio, round(seconds * AUDIO_HZ)).astype(np.float32)
+        for i in range(0, len(sound), 1024):
+            block = av.AudioFrame.from_ndarray(sound[None, i : i + 1024], format="fltp", layout="mono")
+            block.sample_rate, block.pts = AUDIO_HZ, i
+            for packet in audio.encode(block):
+                out.mux(packet)
+        for packet in (*video.encode(None), *audio.encode(None)):
+            out.mux(packet)
+    return path

@@ -1,0 +1,77 @@
+"""`emollm eval`: benchmark cards against a system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from emollm.errors import EmollmError
+
+
+def evaluate(
+    cards: Annotated[list[str] | None, typer.Argument(help="Cards by name, or paths to .toml files.")] = None,
+    *,
+    list_cards: Annotated[bool, typer.Option("--list", help="List the cards and stop.")] = False,
+    system: Annotated[str, typer.Option(help="Recipe name, or a path to a .toml.")] = "emollm",
+    scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
+    adapters: Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Score an emollm server at this URL instead, e.g. http://127.0.0.1:8000/v1.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with index.jsonl.")] = None,
+    split: Annotated[str, typer.Option(help="Which items are asked about.")] = "val",
+    limit: Annotated[int | None, typer.Option(help="Only so many items.")] = None,
+    probe_items: Annotated[int, typer.Option(help="Training items the probe floor may see; 0 leaves it out.")] = 1500,
+    out: Annotated[Path, typer.Option(help="Results go to OUT/CARD, or to OUT itself for one card.")] = Path("runs/eval"),
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+) -> None:
+    """Score a system on benchmark cards; every score comes with its floors."""
+    from emollm import catalog
+    from emollm.evaluation.cards import load_card
+
+    if list_cards:
+        for name in catalog.names("eval"):
+            card = load_card(name)
+            typer.echo(f"{card.name:<14} {card.headline:<12} {len(card.labels)} classes  {card.about}")
+        return
+    if not cards or data is None:
+        raise EmollmError("give at least one card and --data DIR. `emollm eval --list` shows the cards.")
+    chosen = [load_card(c) for c in cards]
+    from rich.progress import Progress
+
+    from emollm import load
+    from emollm.evaluation.runner import evaluate as run
+
+    backend: Any
+    if endpoint is not None:
+        from emollm.chat.remote import RemoteBackend
+
+        backend = RemoteBackend(endpoint)
+    else:
+        backend = load(system, scale=scale, threads=threads, adapters=adapters)
+    done = []
+    with Progress() as bars:
+        for card in chosen:
+            row = bars.add_task(card.name, total=None)
+            home = out if len(chosen) == 1 else out / card.name
+
+            def tell(n: int, of: int, row: Any = row) -> None:
+                bars.update(row, completed=n, total=of)
+
+            done.append(run(card, backend, data, home, split=split, limit=limit, probe_items=probe_items, progress=tell))
+    typer.echo(table(done))
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """Results as a Markdown table, as in docs/results.md."""
+    lines = ["| card | split | n | measure | score (95 % interval) | majority | probe |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for r in results:
+        key = r["headline"]
+        low, high = r["metrics"]["interval"]
+        best = r["floors"].get("probe") or r["floors"].get("words_probe")
+        probe = f"{best[key]:.3f}" if best else "-"
+        lines.append(
+            f"| {r['card']} | {r['split']} | {r['n']} | {key} | **{r['metrics'][key]:.3f}** ({low:.3f} to {high:.3f}) "
+            f"| {r['floors']['majority'][key]:.3f} | {probe} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,46 @@
+"""`emollm train`: a recipe's stages over a data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    system: Annotated[str, typer.Argument(help="Recipe name or path to a .toml.")] = "emollm",
+    *,
+    scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
+    data: Annotated[Path, typer.Option(help="Folder with index.jsonl and its shards.")],
+    out: Annotated[Path | None, typer.Option(help="Where checkpoints go; runs/SYSTEM-SCALE if not given.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run ended.")] = False,
+    stage: Annotated[str | None, typer.Option(help="Run this stage only, from the weights of the one before.")] = None,
+    encoders: Annotated[Path | None, typer.Option(help="Folder with our encoders; the shipped ones if not given.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes for encoding.")] = 2,
+    threads: Annotated[int, typer.Option(help="Threads of torch while training.")] = 2,
+    shrink: Annotated[float, typer.Option(help="Share of the data to use, for a quick trial.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+) -> None:
+    """Train a system on labelled faces, speech and text."""
+    import torch
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from emollm.training.run import train as run
+
+    torch.set_num_threads(threads)
+    folder = out or Path("runs") / f"{system}-{scale}"
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"), TimeElapsedColumn(), TimeRemainingColumn()
+    ) as bars:
+        rows: dict[str, int] = {}
+
+        def say(what: str, share: float, detail: str) -> None:
+            if what not in rows:
+                rows[what] = bars.add_task(what, total=1.0, detail="")
+            bars.update(rows[what], completed=share, detail=detail)  # type: ignore[arg-type]
+            if not bars.console.is_terminal:
+                bars.console.print(f"{what}: {share:.0%} {detail}")
+
+        done = run(system, scale, data, folder, resume=resume, only=stage, own=encoders, workers=workers, shrink=shrink, seed=seed, say=say)
+    typer.echo(f"trained adapters are in {done}")

@@ -1,0 +1,38 @@
+"""A benchmark card: which corpus, which labels, which headline. Cards never name systems."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emollm import catalog
+from emollm.errors import DataError
+
+
+class Card(BaseModel):
+    """One benchmark over a folder with index.jsonl."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int
+    about: str
+    corpus: str
+    modality: Literal["face", "speech", "text"]
+    labels: tuple[str, ...]
+    headline: Literal["accuracy", "uar", "weighted_f1"]
+
+
+def load_card(name: str) -> Card:
+    """A card by name or by a path to a `.toml`.
+
+    Raises:
+        RecipeError: Unknown name.
+        DataError: Faulty file.
+    """
+    path = catalog.find("eval", name)
+    try:
+        return Card.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path.name} is faulty: {error}") from None

@@ -1,0 +1,57 @@
+"""Scores of predicted against true labels; knows labels only."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+Pairs = Sequence[tuple[str, str]]  # (true, predicted)
+
+
+def accuracy(pairs: Pairs) -> float:
+    """Share of right answers."""
+    return sum(t == p for t, p in pairs) / len(pairs)
+
+
+def uar(pairs: Pairs) -> float:
+    """Unweighted average recall over the classes that occur in the truth: chance is one over their number."""
+    total, right = Counter(t for t, _ in pairs), Counter(t for t, p in pairs if t == p)
+    return sum(right[c] / n for c, n in total.items()) / len(total)
+
+
+def _f1(pairs: Pairs, label: str) -> float:
+    hit = sum(t == p == label for t, p in pairs)
+    found, real = sum(p == label for _, p in pairs), sum(t == label for t, _ in pairs)
+    return 2 * hit / (found + real) if found + real else 0.0
+
+
+def weighted_f1(pairs: Pairs) -> float:
+    """F1 of each true class, weighted by how often it occurs."""
+    counts = Counter(t for t, _ in pairs)
+    return sum(n * _f1(pairs, c) for c, n in counts.items()) / len(pairs)
+
+
+def macro_f1(pairs: Pairs) -> float:
+    """Mean F1 over the classes that occur in the truth."""
+    classes = {t for t, _ in pairs}
+    return sum(_f1(pairs, c) for c in classes) / len(classes)
+
+
+METRICS: dict[str, Callable[[Pairs], float]] = {"accuracy": accuracy, "uar": uar, "weighted_f1": weighted_f1, "macro_f1": macro_f1}
+
+
+def interval(pairs: Pairs, metric: Callable[[Pairs], float], *, rounds: int = 400, seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval: the metric on samples of the pairs drawn with replacement."""
+    rng = random.Random(seed)
+    values = sorted(metric(rng.choices(pairs, k=len(pairs))) for _ in range(rounds))
+    return values[int(0.025 * rounds)], values[int(0.975 * rounds) - 1]
+
+
+def confusion(pairs: Pairs) -> dict[str, dict[str, int]]:
+    """True label -> predicted label -> count."""
+    table: dict[str, dict[str, int]] = {}
+    for t, p in pairs:
+        row = table.setdefault(t, {})
+        row[p] = row.get(p, 0) + 1
+    return table

@@ -1,0 +1,170 @@
+"""A card and a ChatBackend to samples.jsonl and results.json; a stopped run goes on where it ended."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from emollm import __version__
+from emollm.chat.backend import ChatBackend
+from emollm.data.corpus import Corpus, Item
+from emollm.data.prompts import label_question
+from emollm.data.tasks import dialogue_text, with_context
+from emollm.errors import DataError, MediaError
+from emollm.evaluation import floors
+from emollm.evaluation.cards import Card
+from emollm.evaluation.metrics import METRICS, confusion, interval
+from emollm.values import Floats, Message
+
+STREAMS = {"face": "face", "speech": "voice"}
+
+
+def evaluate(
+    card: Card,
+    backend: ChatBackend,
+    data: Path,
+    out: Path,
+    *,
+    split: str = "val",
+    limit: int | None = None,
+    probe_items: int = 1500,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Score one card.
+
+    Args:
+        card: What is asked.
+        backend: Who answers, by scoring every label as the reply.
+        data: Folder with index.jsonl.
+        out: Gets samples.jsonl and results.json.
+        split: Which items are asked about.
+        limit: Only so many, drawn evenly by a fixed seed.
+        probe_items: Training items the probe may see; 0 leaves the probe out.
+        progress: Called with items done and items in all.
+
+    Returns:
+        What is in results.json.
+
+    Raises:
+        DataError: No items, or a label the card does not list.
+    """
+    corpus = Corpus(data)
+    items = [i for i in corpus.items(card.corpus, split) if i.label is not None]
+    if not items:
+        known = sorted({i.split for i in corpus.items(card.corpus)})
+        raise DataError(f"{card.corpus} has no labelled items with split {split!r}; splits there are: {', '.join(known)}.")
+    stray = sorted({i.label for i in items if i.label} - set(card.labels))
+    if stray:
+        raise DataError(f"{card.name} lists no label {', '.join(stray)}, but {card.corpus} has it.")
+    if limit is not None and limit < len(items):
+        items = random.Random(0).sample(items, limit)
+    out.mkdir(parents=True, exist_ok=True)
+    asker = _Asker(card, backend, corpus, split)
+    rows = _kept(out / "samples.jsonl", card, backend)
+    with (out / "samples.jsonl").open("a", encoding="utf-8") as file:
+        for number, item in enumerate(items):
+            if item.id not in rows:
+                rows[item.id] = asker.ask(item)
+                file.write(json.dumps(rows[item.id]) + "\n")
+                file.flush()
+            if progress is not None:
+                progress(number + 1, len(items))
+    pairs = [(rows[i.id]["label"], rows[i.id]["answer"]) for i in items]
+    metrics: dict[str, Any] = {name: round(metric(pairs), 4) for name, metric in METRICS.items()}
+    metrics["interval"] = [round(v, 4) for v in interval(pairs, METRICS[card.headline])]
+    results = {
+        "card": card.name,
+        "card_version": card.version,
+        "system": backend.system,
+        "scale": backend.scale,
+        "split": split,
+        "n": len(items),
+        "headline": card.headline,
+        "metrics": metrics,
+        "floors": _floors(card, corpus, items, rows, asker, probe_items),
+        "unreadable": sum(bool(rows[i.id].get("error")) for i in items),
+        "confusion": confusion(pairs),
+        "emollm": __version__,
+    }
+    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    return results
+
+
+class _Asker:
+    """Puts items to the backend, one at a time."""
+
+    def __init__(self, card: Card, backend: ChatBackend, corpus: Corpus, split: str) -> None:
+        self._card, self._backend, self._corpus = card, backend, corpus
+        self._context = with_context(corpus.items(card.corpus, split)) if card.modality == "text" else {}
+        self._private = tempfile.TemporaryDirectory()
+
+    def ask(self, item: Item) -> dict[str, Any]:
+        """The scores of all labels for an item; a clip that cannot be read counts as a wrong answer, never as left out."""
+        kind = "text" if self._card.modality == "text" else "clip"
+        question = label_question(list(self._card.labels), kind=kind)
+        row: dict[str, Any] = {
+            "id": item.id,
+            "label": item.label,
+            "by": f"{self._backend.system}-{self._backend.scale}",
+            "card": self._card.version,
+        }
+        try:
+            if kind == "text":
+                message = Message("user", f"{dialogue_text(self._context[item.id])}\n{question}")
+            else:
+                message = Message("user", question, (self._clip(item),))
+            shares = self._backend.score([message], self._card.labels)
+        except MediaError as error:
+            return row | {"answer": "", "error": str(error)}
+        best = max(shares, key=lambda label: shares[label])
+        return row | {"answer": best, "scores": {k: round(v, 5) for k, v in shares.items()}}
+
+    def vector(self, item: Item) -> Floats | None:
+        """The features an item has in the card's modality."""
+        try:
+            analysis = self._backend.analyze(self._clip(item))
+        except MediaError:
+            return None
+        return floors.vector_of(dict(analysis.features), STREAMS[self._card.modality])
+
+    def _clip(self, item: Item) -> Path:
+        path = Path(self._private.name) / "clip"
+        path.write_bytes(self._corpus.read(item))
+        return path
+
+
+def _kept(path: Path, card: Card, backend: ChatBackend) -> dict[str, dict[str, Any]]:
+    """Rows of an earlier run of the same card by the same system."""
+    if not path.is_file():
+        return {}
+    found = {}
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:  # the last line of a killed run
+            continue
+        if row.get("by") == f"{backend.system}-{backend.scale}" and row.get("card") == card.version:
+            found[row["id"]] = row
+    path.write_text("".join(json.dumps(r) + "\n" for r in found.values()), "utf-8")
+    return found
+
+
+def _floors(
+    card: Card, corpus: Corpus, items: Sequence[Item], rows: dict[str, dict[str, Any]], asker: _Asker, probe_items: int
+) -> dict[str, dict[str, float]]:
+    train = [i for i in corpus.items(card.corpus, "train") if i.label in card.labels]
+    truth = [rows[i.id]["label"] for i in items]
+    found = {"majority": floors.majority([i.label or "" for i in train] or truth, truth)}
+    if not train or not probe_items:
+        return found
+    if card.modality == "text":
+        found["words_probe"] = floors.text_probe(train, items)
+        return found
+    chosen = random.Random(0).sample(train, min(probe_items, len(train)))
+    known = [(v, i.label or "") for i in chosen if (v := asker.vector(i)) is not None]
+    found["probe"] = floors.probe(known, [(asker.vector(i), i.label or "") for i in items])
+    return found

@@ -1,0 +1,188 @@
+import pytest
+import tiny_data
+import torch
+
+from emollm.data.conversation import ClipView
+from emollm.data.corpus import Corpus, Item
+from emollm.data.features import FeatureStore, Seen
+from emollm.data.mixture import Mixture
+from emollm.data.prompts import label_question, pools
+from emollm.data.talk import second_reading
+from emollm.data.tasks import care, draw, with_context
+from emollm.errors import DataError
+
+MIX = """
+[[sources]]
+task = "recognise"
+corpora = ["pics"]
+count = 8
+[[sources]]
+task = "recognise-pair"
+corpora = ["talk"]
+faces = ["pics"]
+count = 6
+[[sources]]
+task = "recognise-text"
+corpora = ["lines"]
+count = 6
+[[sources]]
+task = "talk"
+corpora = ["pics"]
+voices = ["talk"]
+words = ["lines"]
+count = 30
+[[sources]]
+task = "say"
+corpora = []
+count = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return Corpus(tiny_data.build(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture
+def mixture_file(tmp_path):
+    path = tmp_path / "mix.toml"
+    path.write_text(MIX, "utf-8")
+    return str(path)
+
+
+def imagined(item):
+    stream = "face" if item.modality == "face" else "voice"
+    view = ClipView(
+        "image" if stream == "face" else "audio",
+        2.0,
+        {stream: 1},
+        {stream: (0.0,)},
+        {stream: (("mouth open",) if stream == "face" else ("high pitch",),)},
+    )
+    return Seen(item, view, {stream: torch.zeros(1, 256)})
+
+
+def made(path, corpus, seed=0):
+    mixture = Mixture(path, corpus, seed=seed)
+    return mixture.samples({i.id: imagined(i) for i in mixture.media()})
+
+
+def test_same_seed_same_samples(mixture_file, corpus):
+    assert [s.turns for s in made(mixture_file, corpus)] == [s.turns for s in made(mixture_file, corpus)]
+    assert [s.turns for s in made(mixture_file, corpus)] != [s.turns for s in made(mixture_file, corpus, seed=1)]
+
+
+def test_every_sample_ends_with_something_to_learn(mixture_file, corpus):
+    samples = made(mixture_file, corpus)
+    assert len(samples) == 8 + 6 + 6 + 30 + 5
+    for sample in samples:
+        assert sample.turns[-1].role == "assistant" and sample.turns[-1].learn and sample.turns[-1].text
+        assert "{" not in "".join(t.text for t in sample.turns), "a placeholder was left unfilled"
+        clips = [t.clip for t in sample.turns if t.clip]
+        wanted = sum((c.tokens.get("face", 0) + c.tokens.get("voice", 0)) for c in clips)
+        assert wanted == sum(len(f) for f in sample.features.values())
+
+
+def test_talk_speaks_of_what_is_there(mixture_file, corpus):
+    book = pools("dialogue")["evidence"]
+    for sample in made(mixture_file, corpus):
+        view = sample.turns[0].clip
+        said = " ".join(t.text for t in sample.turns if t.role == "assistant")
+        if view is None:
+            continue
+        if "face" in view.tokens:
+            assert not any(s in said for s in book["no_face"])
+        if "voice" in view.tokens:
+            assert not any(s in said for s in book["no_voice"])
+
+
+def test_faulty_mixture_is_named(tmp_path, corpus):
+    path = tmp_path / "bad.toml"
+    path.write_text('[[sources]]\ntask = "dance"\ncorpora = []\ncount = 1\n', "utf-8")
+    with pytest.raises(DataError, match=r"bad\.toml is faulty"):
+        Mixture(str(path), corpus)
+
+
+def test_context_is_the_lines_before(corpus):
+    lines = with_context(corpus.items("lines", "train"))["lines:train:0:2"]
+    assert [i.extra["turn"] for i in lines] == [0, 1, 2]
+
+
+def test_balance_zero_draws_classes_alike():
+    import random
+
+    items = [Item(str(i), "c", "face", "train", "a" if i < 90 else "b", None) for i in range(100)]
+    labels = [i.label for i in draw(items, 40, 0.0, random.Random(0))]
+    assert labels.count("a") == labels.count("b") == 20
+    assert [i.label for i in draw(items, 40, 1.0, random.Random(0))].count("b") == 4
+
+
+def test_unclear_votes_give_a_second_reading():
+    # neutral, happy, surprise, sad, angry, disgust, fear, contempt
+    face = imagined(Item("x", "f", "face", "train", "sad", None, extra={"votes": [4, 0, 0, 5, 1, 0, 0, 0]}))
+    assert second_reading(face) == "neutral"
+    sure = imagined(Item("x", "f", "face", "train", "sad", None, extra={"votes": [1, 0, 0, 9, 0, 0, 0, 0]}))
+    assert second_reading(sure) is None
+
+
+def test_care_learns_only_the_reply():
+    import random
+
+    turns = [
+        {"role": "seeker", "strategy": None, "text": "I lost my job."},
+        {
+            "role": "supporter",
+            "strategy": "Reflection of feelings",
+            "text": "That must be very hard for you, I can hear how worried you are about it.",
+        },
+    ]
+    sample = care(Item("x", "esconv", "dialogue", "train", None, None, extra={"turns": turns}), random.Random(0))
+    assert [t.learn for t in sample.turns] == [False, True]
+    assert care(Item("x", "esconv", "dialogue", "train", None, None, extra={"turns": turns[:1]}), random.Random(0)) is None
+
+
+def test_label_question_names_every_option():
+    question = label_question(["happy", "sad"])
+    assert "happy, sad" in question
+
+
+class _Perception:
+    """Stands for the encoders: counts what it is asked, and can be made to stop."""
+
+    calls = 0
+    stop_at = None
+
+    def analyze(self, path):
+        from emollm.values import Analysis, Features
+
+        type(self).calls += 1
+        if self.stop_at is not None and type(self).calls > self.stop_at:
+            raise KeyboardInterrupt
+        features = {
+            "face": Features(
+                torch.full((1, 1, 256), float(type(self).calls)),
+                torch.ones(1, 1, dtype=torch.bool),
+                marks_s=(0.0,),
+                cues=(("mouth open",),),
+            )
+        }
+        return Analysis("x", "image", "d", 0.0, (), None, None, {}, features, {})
+
+
+def test_features_are_kept_and_an_interrupted_build_goes_on(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("emollm.data.features.SHARD", 5)
+    items = corpus.items("pics", "train")
+    store = FeatureStore(corpus, tmp_path)
+    _Perception.calls, _Perception.stop_at = 0, 7
+    with pytest.raises(KeyboardInterrupt):
+        store.build(items, _Perception)
+    _Perception.stop_at = None
+    store.build(items, _Perception)
+    assert _Perception.calls == 8 + 7  # the first shard of five was kept, seven were left
+    before = _Perception.calls
+    store.build(items, _Perception)
+    assert _Perception.calls == before
+    seen = store.load(items)
+    assert len(seen) == 12 and seen[items[0].id].view.cues == {"face": (("mouth open",),)}
+    with pytest.raises(DataError, match="build them first"):
+        store.load(items[1:])

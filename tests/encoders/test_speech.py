@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from paths import HAVE_WEIGHTS, SAMPLES
+
+from emollm import weights
+from emollm.encoders.prosody import speech_spans
+from emollm.encoders.speech import Whisper, _segments, windows_of
+from emollm.media.decode import decode_clip
+
+
+def test_windows_cut_in_pauses():
+    assert windows_of(10.0, ()) == [(0.0, 10.0)]
+    spans = ((0.0, 20.0), (21.0, 50.0))
+    assert windows_of(50.0, spans) == [(0.0, 20.5), (20.5, 49.5), (49.5, 50.0)]
+
+
+def test_time_stamps_are_parsed():
+    found = _segments("<|startoftranscript|><|en|><|0.00|> Hello there.<|1.40|><|1.60|> Bye.<|endoftext|>", 10.0, 14.0)
+    assert [(s.start_s, s.end_s, s.text) for s in found] == [(10.0, 11.4, "Hello there."), (11.6, 14.0, "Bye.")]
+
+
+@pytest.fixture(scope="module")
+def whisper():
+    if not HAVE_WEIGHTS:
+        pytest.skip("needs `emollm weights pull mini`")
+    return Whisper(weights.locate("whisper-base"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("joy", "i did not expect this at all they said yes i am so happy i can hardly believe it"),
+        ("sad", "i waited all evening nobody called i just feel very alone tonight"),
+    ],
+)
+def test_one_pass_gives_words_and_layers(whisper, name, text):
+    audio = decode_clip(SAMPLES / f"sample_{name}.mp4").audio
+    heard = whisper.hear(audio, speech_spans(audio))
+    words = "".join(c for c in heard.transcript.text.lower() if c.isalpha() or c == " ").split()
+    wrong = len(set(text.split()) ^ set(words))
+    assert heard.transcript.language == "en" and wrong <= 2, heard.transcript.text
+    assert heard.layers.shape[0] == 7 and heard.layers.shape[2] == 512
+    assert heard.layers.shape[1] == pytest.approx(len(audio) / 16000 * 12.5, abs=2)
+    ends = [s.end_s for s in heard.transcript.segments]
+    assert ends == sorted(ends) and ends[-1] <= len(audio) / 16000 + 0.1
+
+
+def test_short_windows_hear_what_whole_windows_hear(whisper):
+    """Layers of the first seconds hardly depend on how much silence follows."""
+    audio = decode_clip(SAMPLES / "sample_joy.mp4").audio
+    short = whisper.encode(audio)
+    long = whisper.encode(np.pad(audio, (0, 29 * 16000 - len(audio))))
+    steps = int(6.0 * 50)
+    a, b = short[4, :steps].flatten(), long[4, :steps].flatten()
+    assert np.corrcoef(a.numpy(), b.numpy())[0, 1] > 0.95

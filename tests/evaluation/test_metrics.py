@@ -1,0 +1,40 @@
+"""Metrics against numbers worked by hand."""
+
+import pytest
+
+from emollm.evaluation.metrics import accuracy, confusion, interval, macro_f1, uar, weighted_f1
+
+# truth a: 3 of 4 right; truth b: 1 of 2 right; one b is called c.
+PAIRS = [("a", "a"), ("a", "a"), ("a", "a"), ("a", "b"), ("b", "b"), ("b", "c")]
+
+
+def test_accuracy_and_recall():
+    assert accuracy(PAIRS) == pytest.approx(4 / 6)
+    assert uar(PAIRS) == pytest.approx((3 / 4 + 1 / 2) / 2)
+
+
+def test_f1():
+    # a: precision 3/3, recall 3/4 -> 6/7. b: precision 1/2, recall 1/2 -> 1/2. c is never true.
+    assert macro_f1(PAIRS) == pytest.approx((6 / 7 + 1 / 2) / 2)
+    assert weighted_f1(PAIRS) == pytest.approx((4 * 6 / 7 + 2 * 1 / 2) / 6)
+
+
+def test_against_a_second_implementation():
+    metrics = pytest.importorskip("sklearn.metrics")
+    truth, said = zip(*PAIRS, strict=True)
+    assert weighted_f1(PAIRS) == pytest.approx(metrics.f1_score(truth, said, average="weighted"))
+    assert uar(PAIRS) == pytest.approx(metrics.recall_score(truth, said, average="macro", labels=["a", "b"]))
+
+
+def test_an_unreadable_item_counts_as_wrong():
+    assert accuracy([("a", "a"), ("a", "")]) == 0.5
+
+
+def test_interval_holds_the_score_and_narrows():
+    few, many = interval(PAIRS, accuracy), interval(PAIRS * 50, accuracy)
+    assert few[0] <= 4 / 6 <= few[1] and many[0] <= 4 / 6 <= many[1]
+    assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_confusion_counts():
+    assert confusion(PAIRS) == {"a": {"a": 3, "b": 1}, "b": {"b": 1, "c": 1}}

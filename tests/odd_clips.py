@@ -1,0 +1,65 @@
+"""Files as they come from real life: cut, turned, empty, mislabelled, of varying rate. All made here."""
+
+import io
+import struct
+import tempfile
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+# Display matrices of the MP4 track header, as phones write them.
+TURNS = {
+    90: (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30),
+    180: (-65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30),
+    270: (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30),
+}
+
+
+def cornered(seconds=1.0, *, size=(128, 96), fps=10, index_first=False, times=None):
+    """MP4 whose top left quarter is white; `times` are presentation times in milliseconds, for a varying rate."""
+    rng = np.random.default_rng(0)
+    width, height = size
+    stamps = times or [round(1000 * i / fps) for i in range(round(seconds * fps))]
+    with tempfile.TemporaryDirectory() as private:  # to put the index first the muxer must read its own file again
+        path = Path(private) / "clip.mp4"
+        with av.open(str(path), "w", options={"movflags": "faststart"} if index_first else {}) as out:
+            stream = out.add_stream("mpeg4", rate=1000)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 1000)
+            stream.options = {"g": "1"}  # every frame whole, so that half the bytes are half the time
+            for stamp in stamps:
+                pixels = rng.integers(0, 60, (height, width, 3), np.uint8)  # noise, so that every frame costs alike
+                pixels[: height // 2, : width // 2] += 195
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode())
+        return path.read_bytes()
+
+
+def turned(degrees):
+    """The cornered clip with a rotation in its header."""
+    data = bytearray(cornered())
+    at = data.find(b"tkhd") + 4 + 40
+    data[at : at + 36] = struct.pack(">9i", *TURNS[degrees])
+    return bytes(data)
+
+
+def half(*, index_first):
+    """The first half of an MP4: readable when the index stands in front, else not."""
+    data = cornered(6.0, index_first=index_first)
+    return data[: len(data) // 2]
+
+
+def wav_of(samples, hz=16_000, channels=1, width=2):
+    """WAV of float samples in [-1, 1]."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as out:
+        out.setnchannels(channels)
+        out.setsampwidth(width)
+        out.setframerate(hz)
+        out.writeframes((np.asarray(samples) * 32767).astype("<i2").tobytes())
+    return buffer.getvalue()
