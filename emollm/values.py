@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-Floats = NDArray[np.floating]
+Floats = NDArray[Any]  # of floating type; float32 and float64 mix freely, which the stricter type cannot say
 Ints = NDArray[np.integer]
 Modality = Literal["face", "voice", "words"]
 MODALITIES: tuple[Modality, ...] = ("face", "voice", "words")

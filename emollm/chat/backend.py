@@ -65,6 +65,10 @@ class ChatBackend(Protocol):
         """
         ...
 
+    def forget(self, path: Path) -> None:
+        """Drop all that is kept of a clip; it is the caller who deletes the file, afterwards."""
+        ...
+
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """Answer the last message, which must be the user's."""
         ...

@@ -57,6 +57,12 @@ class EchoBackend:
             progress(1.0, "done")
         return replace(known, name=path.name)
 
+    def forget(self, path: Path) -> None:
+        """See ChatBackend."""
+        digest = digest_of(path)
+        with self._lock:
+            self._analyses.pop(digest, None)
+
     def _measure(self, path: Path) -> Analysis:
         start = time.perf_counter()
         clip = decode_clip(path)

@@ -19,6 +19,7 @@ from emollm.build import Parts, build
 from emollm.chat.backend import Progress, Reply
 from emollm.data.conversation import ClipView, Encoded, Turn
 from emollm.errors import BackendError
+from emollm.media.decode import digest_of
 from emollm.values import Analysis, Message, Sampling, Usage
 
 CONTEXT = 4096  # positions; older turns are dropped beyond it
@@ -73,6 +74,13 @@ class LocalBackend:
     def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
         """See ChatBackend."""
         return self._parts.perception.analyze(path, progress)
+
+    def forget(self, path: Path) -> None:
+        """See ChatBackend. The key-value cache goes as well: it may hold the clip's words."""
+        digest = digest_of(path)
+        with self._lock:
+            self._parts.perception.forget(digest)
+            self._kept = None
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """See ChatBackend. Clips are analysed before the first piece is written."""

@@ -75,6 +75,10 @@ class RemoteBackend:
         listed = ", ".join(model["id"] for model in models) or "none"
         raise BackendError(f"{self._url} does not offer the model {self._asked!r}; it lists: {listed}.", code="model_not_found")
 
+    def forget(self, path: Path) -> None:
+        """See ChatBackend: what this side keeps goes; what the server keeps is the server's to forget."""
+        self._analyses.pop(digest_of(path), None)
+
     def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
         """Have an emollm server measure a clip; its content is sent once."""
         digest = digest_of(path)

@@ -32,10 +32,10 @@ def face_measures(points: Floats) -> dict[str, Floats]:
         "corner_lift": (middle - (xy[:, 61, 1] + xy[:, 291, 1]) / 2) / unit,
         "mouth_width": gap(*_CORNERS) / unit,
         "mouth_open": gap(*_LIPS) / unit,
-        "brow_height": sum((eye - xy[:, brow, 1]) / unit for eye, brow in zip(eye_y, _BROWS, strict=True)) / 2,
-        "inner_brow_height": sum((eye - xy[:, brow, 1]) / unit for eye, brow in zip(eye_y, _INNER_BROWS, strict=True)) / 2,
+        "brow_height": np.mean([(eye - xy[:, brow, 1]) / unit for eye, brow in zip(eye_y, _BROWS, strict=True)], axis=0),
+        "inner_brow_height": np.mean([(eye - xy[:, brow, 1]) / unit for eye, brow in zip(eye_y, _INNER_BROWS, strict=True)], axis=0),
         "brow_gap": gap(*_INNER_BROWS) / unit,
-        "eye_open": sum(gap(*lids) / gap(*corners) for lids, corners in zip(_LIDS, _EYES, strict=True)) / 2,
+        "eye_open": np.mean([gap(*lids) / gap(*corners) for lids, corners in zip(_LIDS, _EYES, strict=True)], axis=0),
     }
 
 

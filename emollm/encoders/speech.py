@@ -72,7 +72,7 @@ class Whisper:
         """Hidden states of one window to segments with times; `language` None is detected."""
         from transformers.modeling_outputs import BaseModelOutput
 
-        memory = BaseModelOutput(last_hidden_state=states[-1][None])  # type: ignore[arg-type]
+        memory = BaseModelOutput(last_hidden_state=states[-1][None])
         if language is None:
             language = self._language_of(memory)
         ids = self._model.generate(

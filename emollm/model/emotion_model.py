@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -48,8 +48,7 @@ class EmotionModel(PreTrainedModel):
 
     config_class = EmotionConfig
     base_model_prefix = "llm"
-    _no_split_modules: ClassVar[list[str]] = ["LlamaDecoderLayer"]
-    _tied_weights_keys = None
+    _no_split_modules = ["LlamaDecoderLayer"]  # noqa: RUF012 - as transformers declares it
 
     def __init__(self, config: EmotionConfig, llm: Any = None) -> None:
         super().__init__(config)
@@ -105,7 +104,7 @@ class EmotionModel(PreTrainedModel):
         shape = llm.config.to_diff_dict()
         return cls(EmotionConfig(recipe=recipe.model_dump(mode="json"), scale=scale, llm=shape), llm=llm)
 
-    def save_pretrained(self, save_directory: Any, **_: Any) -> None:
+    def save_pretrained(self, save_directory: Any, *_: Any, **__: Any) -> None:
         """Write config.json, the adapters and the LoRA (as a folder peft can load); never the language model."""
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +161,7 @@ class EmotionModel(PreTrainedModel):
         self.load_state_dict({k: v.to(wanted[k].dtype) for k, v in found.items()}, strict=False)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, llm_folder: Path | None = None, **kwargs: Any) -> EmotionModel:  # type: ignore[override]
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, llm_folder: Path | None = None, **kwargs: Any) -> EmotionModel:
         """Load adapters from a local folder and the language model from the weights cache.
 
         Raises:
@@ -212,7 +211,7 @@ class EmotionModel(PreTrainedModel):
         for stream in self.recipe.streams:
             if stream.fuse:
                 known[stream.name] = int(all(known.get(n, 0) > 0 for n in stream.fuse))
-        return {n: self.projectors[n].count(known.get(n, 0)) for n in self.streams}  # type: ignore[operator, union-attr]
+        return {n: self.projectors[n].count(known.get(n, 0)) for n in self.streams}  # type: ignore[operator]
 
     def embed(self, input_ids: Tensor, slots: Tensor, features: FeatureBatch) -> Tensor:
         """Ids [B, L] and slots [B, L] to input embeddings [B, L, D_llm]."""

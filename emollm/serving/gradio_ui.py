@@ -294,13 +294,22 @@ class _Desk:
 
     def delete(self, request: gr.Request) -> tuple[Any, ...]:
         """Forget clip and conversation at once."""
-        self._visit(request).forget()
+        visit = self._visit(request)
+        self._drop(visit)
+        visit.forget()
         gone = panels.note("Deleted: your clip and the conversation.")
         return (gone, "", panels.EMPTY, "", "", [], "", "", _ready(), _idle())
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
+        self._drop(self._visit(request))
         self._visits.end(_key(request))
+
+    def _drop(self, visit: Visit) -> None:
+        """Let the backend forget what it measured in a session's clip; an answer under way is stopped first, for it holds the backend."""
+        if visit.clip is not None and visit.clip.is_file():
+            visit.stop()
+            self._backend.forget(visit.clip)
 
     def _visit(self, request: gr.Request) -> Visit:
         return self._visits.of(_key(request))

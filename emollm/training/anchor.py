@@ -87,17 +87,17 @@ def anchor(
                 out, _ = model.projectors[stream](tokens, torch.ones(len(part), 1, dtype=torch.bool))
                 losses.append(_loss(out[:, 0], torch.stack([soft_target(s, words) for s in part]), directions))
         voices = [s for s in picks if "voice" in s.features and by_label.get(s.item.label or "")]
-        for stream in (s for s in model.recipe.streams if s.fuser is not None and set(s.fuse) == {"face", "voice"}):
+        for joint in (s for s in model.recipe.streams if s.fuser is not None and set(s.fuse) == {"face", "voice"}):
             if not voices:
                 continue
             faces = [by_label[v.item.label or ""] for v in voices]
             chosen = [f[int(torch.randint(len(f), (1,), generator=generator))] for f in faces]
-            tokens = {
+            both = {
                 "face": torch.stack([s.features["face"].float().mean(0) for s in chosen])[:, None],
                 "voice": torch.stack([s.features["voice"].float().mean(0) for s in voices])[:, None],
             }
-            masks = {n: torch.ones(len(voices), 1, dtype=torch.bool) for n in tokens}
-            out, _ = model.projectors[stream.name](*model.fusers[stream.name](tokens, masks))
+            masks = {n: torch.ones(len(voices), 1, dtype=torch.bool) for n in both}
+            out, _ = model.projectors[joint.name](*model.fusers[joint.name](both, masks))
             losses.append(_loss(out[:, 0], torch.stack([soft_target(s, words) for s in voices]), directions))
         loss = torch.stack(losses).mean()
         optimizer.zero_grad()

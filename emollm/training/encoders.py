@@ -170,9 +170,9 @@ def mirror_index(mean: Floats) -> NDArray[np.intp]:
 def disturb(crop: NDArray[np.uint8], points: Floats, mirror: NDArray[np.intp], rng: np.random.Generator) -> tuple[Floats, Floats]:
     """One training view of a face: crop [64, 64] float32 and landmarks [468, 3]."""
     side = len(crop)
-    turn = cv2.getRotationMatrix2D((side / 2, side / 2), rng.normal(0, 6), float(np.exp(rng.normal(0, 0.07))))
+    turn: Floats = cv2.getRotationMatrix2D((side / 2, side / 2), rng.normal(0, 6), float(np.exp(rng.normal(0, 0.07))))
     turn[:, 2] += rng.normal(0, 2, 2) - ROOM_PX / 2
-    image = cv2.warpAffine(crop, turn, (CROP_PX, CROP_PX), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    image: Floats = cv2.warpAffine(crop, turn, (CROP_PX, CROP_PX), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
     chance = rng.random()
     if chance < 0.15:
         width = int(rng.choice([3, 5]))
@@ -282,20 +282,20 @@ def train_voice(
 
 def _voice_batch(part: Sequence[VoicePiece], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Layers [B, layers, N, D_enc], mask [B, N] and prosody [B, 9], with random cuts, gaps and silenced measures."""
-    pieces = []
+    cuts: list[Tensor] = []
     for piece in part:
         layers = piece.layers
         if layers.shape[1] > 12 and rng.random() < 0.5:
             length = int(layers.shape[1] * rng.uniform(0.6, 1))
             at = int(rng.integers(0, layers.shape[1] - length + 1))
             layers = layers[:, at : at + length]
-        pieces.append(layers)
-    longest = max(p.shape[1] for p in pieces)
-    layers = torch.zeros(len(part), pieces[0].shape[0], longest, pieces[0].shape[2])
+        cuts.append(layers)
+    longest = max(c.shape[1] for c in cuts)
+    layers = torch.zeros(len(part), cuts[0].shape[0], longest, cuts[0].shape[2])
     mask = torch.zeros(len(part), longest, dtype=torch.bool)
-    for i, piece in enumerate(pieces):
-        layers[i, :, : piece.shape[1]] = piece.float()
-        mask[i, : piece.shape[1]] = True
+    for i, cut in enumerate(cuts):
+        layers[i, :, : cut.shape[1]] = cut.float()
+        mask[i, : cut.shape[1]] = True
     gap = int(rng.integers(0, max(1, longest - 4)))
     holes = mask.clone()
     holes[:, gap : gap + int(rng.integers(0, 5))] = False

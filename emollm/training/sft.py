@@ -38,7 +38,9 @@ class _AdapterTrainer(Trainer):
         self.model.save_pretrained(output_dir or self.args.output_dir)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        (model or self.model).load_adapters(Path(resume_from_checkpoint))
+        target = model or self.model
+        assert isinstance(target, EmotionModel)
+        target.load_adapters(Path(resume_from_checkpoint))
 
 
 def run_sft(

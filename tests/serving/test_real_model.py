@@ -1,0 +1,63 @@
+"""The shipped model behind both network doors: the official client holds a streamed conversation, a real browser sees an answer."""
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+from paths import HAVE_WEIGHTS, SAMPLES
+from servers import served
+from test_gradio_app import Page, Running, browser, free_port, wait_for  # noqa: F401  browser is a fixture
+
+JOY = SAMPLES / "sample_joy.mp4"
+ASK = "How does this person feel, and how can you tell?"
+pytestmark = pytest.mark.skipif(not HAVE_WEIGHTS, reason="needs `emollm weights pull mini`")
+
+
+@pytest.fixture(scope="module")
+def backend():
+    from emollm.chat.local import LocalBackend
+
+    return LocalBackend.from_recipe("emollm", scale="mini", threads=1)
+
+
+def test_a_streamed_conversation_about_the_sample_clip(backend):
+    import openai
+
+    clip = base64.b64encode(JOY.read_bytes()).decode()
+    history = [
+        {
+            "role": "user",
+            "content": [{"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{clip}"}}, {"type": "text", "text": ASK}],
+        }
+    ]
+    said = []
+    with served(backend) as url, openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120) as client:
+        for question in ("When does the expression change?", "What could I say to them?", None):
+            stream = client.chat.completions.create(
+                model="emollm-mini", messages=history, stream=True, max_tokens=80, stream_options={"include_usage": True}
+            )
+            chunks = list(stream)
+            text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+            assert sum(bool(c.choices and c.choices[0].delta.content) for c in chunks) > 3, "the answer comes piece by piece"
+            assert chunks[-1].usage.completion_tokens > 3
+            said.append(text)
+            history += [{"role": "assistant", "content": text}, {"role": "user", "content": question}]
+    assert "happ" in said[0].lower()
+    assert backend.parts.perception.encoded == 1  # three requests with the same bytes, one encoding
+
+
+def test_a_browser_uploads_asks_and_sees_an_answer(backend, browser):  # noqa: F811
+    from emollm.serving import gradio_ui
+
+    demo = gradio_ui.build_demo(backend, [JOY])
+    address = gradio_ui.launch(demo, "127.0.0.1", free_port())
+    try:
+        page = Page(browser, Running(address, backend, Path(os.environ["GRADIO_TEMP_DIR"])))
+        page.upload(JOY)
+        wait_for(lambda: "happy" in page.text("#emollm-evidence").lower(), "the evidence panel did not show the face")
+        page.ask(ASK)
+        wait_for(lambda: "happ" in page.text("#emollm-chat").lower().replace(ASK.lower(), ""), "no answer appeared")
+        assert "Traceback" not in page.text()
+    finally:
+        demo.close(verbose=False)
