@@ -182,7 +182,7 @@ class Perception:
         stretches = voice_stretches(spans)
         prosody = [measure(audio[round(a * AUDIO_HZ) : round(b * AUDIO_HZ)]) for a, b in stretches]
         tokens = voice_tokens(self._voice, layers, stretches, prosody)
-        scores = self._voice.emotions(tokens).softmax(1).numpy()
+        scores = self._voice.probabilities(tokens).numpy()
         seconds = np.array([b - a for a, b in stretches])
         whole = measure(audio[round(spans[0][0] * AUDIO_HZ) : round(spans[-1][1] * AUDIO_HZ)]) if len(stretches) > 1 else prosody[0]
         reading = VoiceReading(

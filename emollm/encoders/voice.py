@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise", "bored")
 WIDTH = 256
+TEMPERATURE = 1.7  # least log loss on other speakers (val: 1.20 at 1, 1.05 at 1.6 to 2): few speakers make it too sure
 PROSODY = 9  # length of Prosody.vector()
 
 
@@ -58,3 +59,7 @@ class VoiceEncoder(nn.Module):
     def emotions(self, tokens: Tensor) -> Tensor:
         """[B, 256] tokens to [B, 9] logits in the order of `EMOTIONS`."""
         return self.emotion(nn.functional.silu(tokens))
+
+    def probabilities(self, tokens: Tensor) -> Tensor:
+        """[B, 256] tokens to [B, 9] calibrated probabilities."""
+        return (self.emotions(tokens) / TEMPERATURE).softmax(1)
