@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -56,11 +57,12 @@ class FeatureStore:
             progress: Called with shards done and shards in all.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        shards = [list(items[i : i + SHARD]) for i in range(0, len(items), SHARD)]
-        todo = [s for s in shards if not self._path(s).is_file()]
-        done = len(shards) - len(todo)
+        known = {i for path in self._shards() for i in _ids_of(path)}
+        fresh = [i for i in items if i.id not in known]
+        todo = [fresh[i : i + SHARD] for i in range(0, len(fresh), SHARD)]
+        done, whole = 0, len(todo)
         if progress is not None:
-            progress(done, len(shards))
+            progress(done, whole)
         if not todo:
             return
         if workers <= 1 or len(todo) == 1:
@@ -68,46 +70,62 @@ class FeatureStore:
             for _ in results:
                 done += 1
                 if progress is not None:
-                    progress(done, len(shards))
+                    progress(done, whole)
             return
         context = multiprocessing.get_context("spawn")
         with context.Pool(workers, _start, (self.corpus.folder, self.folder, make_perception)) as pool:
             for _ in pool.imap_unordered(_work, [(self._path(s), s) for s in todo]):
                 done += 1
                 if progress is not None:
-                    progress(done, len(shards))
+                    progress(done, whole)
 
     def load(self, items: Sequence[Item]) -> dict[str, Seen]:
-        """Item id -> what was seen; items in which nothing was found are left out."""
+        """Item id -> what was seen; items in which nothing was found are left out.
+
+        Raises:
+            DataError: If an item was never analysed.
+        """
+        wanted = {i.id: i for i in items}
         found: dict[str, Seen] = {}
-        for i in range(0, len(items), SHARD):
-            shard = items[i : i + SHARD]
-            path = self._path(shard)
-            if not path.is_file():
-                raise DataError(f"the features of {shard[0].id} and its neighbours are not there; build them first.")
+        known: set[str] = set()
+        for path in self._shards():
             with safe_open(path, "pt") as file:
-                views = json.loads(file.metadata()["views"])
+                ids, views = _ids_of(path), json.loads(file.metadata()["views"])
+                if wanted.keys().isdisjoint(ids):
+                    continue
+                known.update(ids)
                 whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             at = dict.fromkeys(whole, 0)
-            for item in shard:
-                if item.id not in views:
+            for key in ids:
+                view = views.get(key)
+                if view is None:
                     continue
-                view = views[item.id]
                 features = {}
                 for name, count in view["tokens"].items():
                     features[name] = whole[name][at[name] : at[name] + count]
                     at[name] += count
-                if features:
+                if features and key in wanted:
                     view["marks_s"] = {k: tuple(v) for k, v in view["marks_s"].items()}
                     view["cues"] = {k: tuple(tuple(w) for w in v) for k, v in view["cues"].items()}
-                    found[item.id] = Seen(item, ClipView(**view), features)
-        return found
+                    found[key] = Seen(wanted[key], ClipView(**view), features)
+        missing = wanted.keys() - known
+        if missing:
+            raise DataError(f"the features of {len(missing)} items, {min(missing)} among them, are not there; build them first.")
+        return {key: found[key] for key in wanted if key in found}
+
+    def _shards(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors"))
 
     def _path(self, shard: Sequence[Item]) -> Path:
-        import hashlib
-
         key = hashlib.sha256("\n".join(i.id for i in shard).encode()).hexdigest()[:16]
-        return self.folder / f"{shard[0].corpus}-{key}.safetensors"
+        return self.folder / f"{key}.safetensors"
+
+
+def _ids_of(path: Path) -> list[str]:
+    """All items that were analysed into a shard, in their order."""
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+        return list(json.loads(metadata.get("ids") or metadata["views"]))
 
 
 class _Worker:
@@ -131,7 +149,11 @@ class _Worker:
                 for name, features in analysis.features.items():
                     kept.setdefault(name, []).append(features.tokens[0].half())
         part = path.with_suffix(f".{os.getpid()}")
-        save_file({k: torch.cat(v) for k, v in kept.items()}, part, metadata={"views": json.dumps(views)})
+        save_file(
+            {k: torch.cat(v) for k, v in kept.items()},
+            part,
+            metadata={"views": json.dumps(views), "ids": json.dumps([i.id for i in items])},
+        )
         part.replace(path)  # whole or not at all
 
 

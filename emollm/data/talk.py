@@ -42,6 +42,13 @@ class Story:
     @property
     def clash(self) -> bool:
         """Face and voice tell different stories."""
+        if self.change is not None or (self.words_label is not None and self.words_label == self.face):
+            return False  # what changes leads, and two that agree outvote the third
+        return self.odd_voice
+
+    @property
+    def odd_voice(self) -> bool:
+        """The voice tells another story than the face."""
         return self.face is not None and self.voice is not None and KIN.get(self.face, self.face) != KIN.get(self.voice, self.voice)
 
 
@@ -102,7 +109,7 @@ class Storyteller:
             if rng.random() < 0.5:
                 return Story(seen, label, None, None, None, None, change)
             mood = change[1] if change else label
-            voices = self._voices.get(mood)
+            voices = self._voices.get(mood if rng.random() < 0.6 else rng.choice(list(self._voices)))
             if not voices:
                 return Story(seen, label, None, None, None, None, change)
             voice = rng.choice(voices)
@@ -125,6 +132,8 @@ class Storyteller:
         mood = KIN.get(mood, mood)
         if self._rng.random() < 0.25 or not self._sentences.get(mood):
             mood = "neutral"
+        if not self._sentences.get(mood):
+            return None, None
         return self._rng.choice(self._sentences[mood]), mood
 
     # -- what is asked and answered
@@ -197,6 +206,8 @@ class Storyteller:
         if story.voice is None:
             return self._pick(book["no_voice"])
         cues = next((c for c in view.cues.get("voice", ()) if c), ())
+        if story.odd_voice and self._rng.random() < 0.5:
+            return self._pick(book["voice_other"], noun=NOUNS[story.voice])
         nouns = [c for c in cues if c.endswith(("pitch", "melody", "tone"))]
         if nouns:
             return self._pick(book["voice_cues"], cues=listed(nouns))

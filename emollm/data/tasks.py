@@ -163,7 +163,7 @@ def feeling(item: Item, rng: random.Random) -> Sample | None:
 def say(rng: random.Random) -> Sample:
     """A greeting, a question about the assistant, or words of crisis, with the right answer."""
     book = pools("dialogue")
-    which = rng.choice(("crisis", "crisis", "small", "able"))
+    which = rng.choice(("crisis", "crisis", "crisis", "small", "able"))
     if which == "able":
         return Sample((Turn("user", rng.choice(book["ask"]["able"])), Turn("assistant", rng.choice(book["answer"]["able"]), learn=True)))
     return Sample((Turn("user", rng.choice(book[which]["user"])), Turn("assistant", rng.choice(book[which]["answer"]), learn=True)))

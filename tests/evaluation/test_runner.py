@@ -28,7 +28,7 @@ def test_results_hold_what_is_promised(folder, tmp_path, corpus, modality, label
     on_disk = json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert on_disk["n"] == results["n"] == n
     assert set(on_disk) >= {"card", "n", "metrics", "floors", "split", "system", "scale"}
-    assert on_disk["floors"]["majority"]["accuracy"] == pytest.approx(1 / len(labels))
+    assert on_disk["floors"]["majority"]["accuracy"] == pytest.approx(1 / len(labels), abs=1e-3)
     assert ("words_probe" in on_disk["floors"]) == (modality == "text")
     rows = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text("utf-8").splitlines()]
     assert len(rows) == n and all(sum(r["scores"].values()) == pytest.approx(1, abs=0.01) for r in rows)
