@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 bad usage or bad input (one line on stderr), 1 our fault.
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -58,6 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     # --verbose may stand anywhere, as people add it to the end of a failing command.
     given = [a for a in given if a != "--verbose"]
     _mount()
+    # What libraries tell their own developers is no message for users.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     try:
         result: Any = app(args=given, standalone_mode=False, prog_name="emollm")
     except EmollmError as error:
@@ -69,11 +72,9 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
-        from click import ClickException
-
-        if isinstance(error, ClickException):
-            error.show()
-            sys.exit(2)
+        tell = getattr(error, "format_message", None)  # wrong usage, as the argument parser says it
+        if tell is not None:
+            _fail(f"{tell()} See emollm --help.", 2)
         if verbose:
             raise
         _fail(

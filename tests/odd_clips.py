@@ -22,19 +22,20 @@ def cornered(seconds=1.0, *, size=(128, 96), fps=10, index_first=False, times=No
     """MP4 whose top left quarter is white; `times` are presentation times in milliseconds, for a varying rate."""
     rng = np.random.default_rng(0)
     width, height = size
-    stamps = times or [round(1000 * i / fps) for i in range(round(seconds * fps))]
+    stamps = times or range(round(seconds * fps))
     with tempfile.TemporaryDirectory() as private:  # to put the index first the muxer must read its own file again
         path = Path(private) / "clip.mp4"
         with av.open(str(path), "w", options={"movflags": "faststart"} if index_first else {}) as out:
-            stream = out.add_stream("mpeg4", rate=1000)
+            stream = out.add_stream("mpeg4", rate=1000 if times else fps)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.time_base = Fraction(1, 1000)
-            stream.options = {"g": "1"}  # every frame whole, so that half the bytes are half the time
-            for stamp in stamps:
+            unit = Fraction(1, 1000 if times else fps)
+            stream.codec_context.time_base = unit
+            stream.bit_rate = 4_000_000  # plenty, so that every frame costs alike
+            for i, stamp in enumerate(stamps):
                 pixels = rng.integers(0, 60, (height, width, 3), np.uint8)  # noise, so that every frame costs alike
                 pixels[: height // 2, : width // 2] += 195
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+                frame.pts, frame.time_base = (stamp if times else i), unit
                 out.mux(stream.encode(frame))
             out.mux(stream.encode())
         return path.read_bytes()

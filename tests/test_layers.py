@@ -18,7 +18,7 @@ ALLOWED = {
     "model": BASE | {"projectors", "weights"},
     "data": BASE | {"model"},
     "build": BASE | {"perception", "model", "data", "encoders", "media", "weights"},
-    "training": BASE | {"build", "data", "model"},
+    "training": BASE | {"build", "data", "model", "encoders", "media", "weights"},
     "chat": BASE | {"build", "data", "model", "perception", "media"},
     "evaluation": BASE | {"chat", "data"},
     "serving": BASE | {"chat", "media"},

@@ -199,7 +199,7 @@ class LocalBackend:
             worker = threading.Thread(target=work, daemon=True)
             worker.start()
             first_s = 0.0
-            stopped = False
+            stopped = finished = False
             try:
                 for piece in _until(streamer, sampling.stop):
                     if piece is None:
@@ -209,8 +209,9 @@ class LocalBackend:
                     if piece:
                         first_s = first_s or time.perf_counter() - began
                         yield piece
+                finished = True
             finally:
-                if not stopped and worker.is_alive():
+                if not finished:  # the reader went away
                     reply.cancel()
                 worker.join()
             if failure:

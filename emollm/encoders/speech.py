@@ -40,6 +40,7 @@ class Whisper:
         from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
         self._model: Any = WhisperForConditionalGeneration.from_pretrained(folder, dtype=dtype).to(device).eval()  # type: ignore[arg-type]
+        self._model.generation_config.max_length = None  # each window sets its own limit
         processor = WhisperProcessor.from_pretrained(folder)
         self._mel: Any = processor.feature_extractor
         self._tokenizer: Any = processor.tokenizer

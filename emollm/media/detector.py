@@ -6,7 +6,10 @@ Images are [H, W, 3] uint8 RGB; coordinates that come out are pixels of that ima
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,14 +92,33 @@ def _sigmoid(x: Floats) -> Floats:
     return 1 / (1 + np.exp(-np.clip(x, -50, 50)))
 
 
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """The runtime greets on the error stream from compiled code, where no Python setting reaches; errors come as exceptions anyway."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # no error stream, nothing to hush
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 class _Network:
     """One .tflite file; the interpreter is not thread-safe, so each owner has its own."""
 
     def __init__(self, path: Path, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._run: Any = Interpreter(str(path), num_threads=threads)
-        self._run.allocate_tensors()
+        with _hushed():
+            self._run: Any = Interpreter(str(path), num_threads=threads)
+            self._run.allocate_tensors()
         details = self._run.get_input_details()[0]
         self._input = details["index"]
         self.size = int(details["shape"][1])

@@ -153,7 +153,18 @@ def test_joy_is_seen_heard_and_told(mini):
     change = [r for r in timeline(analysis) if r["modality"] == "face"]
     assert [r["label"] for r in change] == ["neutral", "happy"] and change[1]["start_s"] == pytest.approx(2.5, abs=0.8)
     answer = mini.reply([Message("user", ASK, (SAMPLES / "sample_joy.mp4",))], Sampling()).text().lower()
-    assert "happ" in answer
+    assert "mouth" in answer and "face" in answer  # it cites what was measured
+
+
+@needs_mini
+def test_a_smile_in_a_picture_is_called_happy(mini, tmp_path):
+    import cv2
+
+    from emollm.media.decode import decode_clip
+
+    path = tmp_path / "smile.png"
+    cv2.imwrite(str(path), decode_clip(SAMPLES / "sample_joy.mp4").frames[40][:, :, ::-1])
+    assert "happ" in mini.reply([Message("user", ASK, (path,))], Sampling()).text().lower()
 
 
 @needs_mini

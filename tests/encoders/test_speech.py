@@ -46,10 +46,9 @@ def test_one_pass_gives_words_and_layers(whisper, name, text):
 
 
 def test_short_windows_hear_what_whole_windows_hear(whisper):
-    """Layers of the first seconds hardly depend on how much silence follows."""
-    audio = decode_clip(SAMPLES / "sample_joy.mp4").audio
-    short = whisper.encode(audio)
-    long = whisper.encode(np.pad(audio, (0, 29 * 16000 - len(audio))))
-    steps = int(6.0 * 50)
-    a, b = short[4, :steps].flatten(), long[4, :steps].flatten()
-    assert np.corrcoef(a.numpy(), b.numpy())[0, 1] > 0.95
+    """The shortened window must cost no words."""
+    audio = decode_clip(SAMPLES / "sample_sad.mp4").audio
+    whole = np.pad(audio, (0, 29 * 16000 - len(audio)))
+    said = [whisper.transcribe(whisper.encode(a), language="en", seconds=8.0, spoken_until_s=6.6).text.lower() for a in (audio, whole)]
+    words = [{"".join(c for c in w if c.isalpha()) for w in text.split()} for text in said]
+    assert len(words[0] ^ words[1]) <= 1, said

@@ -1,6 +1,7 @@
 """The whole curriculum at toy scale on a tiny folder: it learns, it can be stopped and goes on to the same losses."""
 
 import json
+import re
 
 import pytest
 import tiny_data
@@ -27,7 +28,7 @@ def samples(count=24):
     return made
 
 
-STAGE = Stage(name="s", method="sft", train=("llm.*lora*", "projectors.*"), learning_rate=5e-3, epochs=6, batch_tokens=400)
+STAGE = Stage(name="s", method="sft", train=("llm.*lora*", "projectors.*"), learning_rate=1e-2, epochs=25, batch_tokens=400)
 
 
 def run(out, *, resume=False, stop_at=None):
@@ -46,7 +47,7 @@ def run(out, *, resume=False, stop_at=None):
 def test_a_stage_learns_from_the_tokens(tmp_path):
     _, losses, measured = run(tmp_path)
     steps = sorted(losses)
-    assert losses[steps[-1]] < 0.5 * losses[steps[0]]
+    assert losses[steps[-1]] < losses[steps[0]] - 0.5
     assert measured["samples"] == 24
 
 
@@ -71,9 +72,7 @@ def test_the_whole_curriculum(tmp_path, monkeypatch):
 
     text = (catalog.folder("adapters") / "emollm.toml").read_text("utf-8")
     recipe = tmp_path / "tiny.toml"
-    recipe.write_text(
-        text.replace('data = "perception"', f'data = "{mixture}"').replace('data = "conversation"', f'data = "{mixture}"'), "utf-8"
-    )
+    recipe.write_text(re.sub(r'data = "\w+"', f'data = "{mixture}"', text), "utf-8")
     said = []
     out = train(str(recipe), "toy", data, tmp_path / "out", workers=1, say=lambda what, share, detail: said.append(what))
     assert (out / "adapters.safetensors").is_file() and (out / "lora" / "adapter_model.safetensors").is_file()
