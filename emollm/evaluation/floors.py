@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,3 @@ def text_probe(train: Sequence[Item], test: Sequence[Item]) -> dict[str, float]:
 def vector_of(features: dict[str, Any], stream: str) -> Floats | None:
     """The mean token of a stream, [D_enc], or None where the stream is absent."""
     return None if stream not in features else np.asarray(features[stream].tokens[0].float().mean(0))
-
-
-Vectors = Callable[[Item], Floats | None]

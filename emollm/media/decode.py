@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,ogg,wav,w64,mp3,flac,aac,aiff,amr,caf,gif,apng,"
     "png_pipe,jpeg_pipe,jpegxl_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpeg_mp,mjpeg,image2,webp"
 )
-STILL_CONTAINERS = ("_pipe", "image2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +251,3 @@ class _Audio:
             self._push(np.zeros(0, np.float32), last=True)
         joined = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.float32)
         return np.clip(joined, -1, 1)
-
-
-def frames_near(clip: Clip, times_s: list[float]) -> Iterator[NDArray[np.uint8]]:
-    """The frame shown at each time: the last one not later than it."""
-    for time_s in times_s:
-        yield clip.frames[max(0, int(np.searchsorted(clip.times_s, time_s, side="right")) - 1)]

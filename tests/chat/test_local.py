@@ -114,7 +114,9 @@ def test_too_long_a_message_is_refused_and_old_turns_are_dropped(toy):
         toy.reply([Message("user", "x" * 6000)], Sampling(max_new_tokens=2)).text()
     assert caught.value.code == "context_length_exceeded"
     old = [Message("user", "y" * 3000), Message("assistant", "ok")]
-    assert toy.reply([*old, Message("user", "z" * 2000)], Sampling(max_new_tokens=2)).usage is None  # accepted, not yet written
+    reply = toy.reply([*old, Message("user", "z" * 2000)], Sampling(max_new_tokens=2))
+    reply.text()
+    assert 2000 < reply.usage.prompt_tokens < 3000  # the old turns went, the question stayed whole
 
 
 def test_a_clip_is_encoded_once_whatever_its_name(toy, tmp_path):
