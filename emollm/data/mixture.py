@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emollm import catalog
-from emollm.data import tasks
+from emollm.data import tasks, texts
 from emollm.data.corpus import Corpus, Item
 from emollm.data.features import Seen
 from emollm.data.talk import Storyteller
@@ -23,7 +24,9 @@ class Source(BaseModel):
     """One ingredient."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    task: Literal["recognise", "recognise-pair", "recognise-text", "talk", "care", "feeling", "say"]
+    task: Literal[
+        "recognise", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "talk", "care", "feeling", "say"
+    ]
     corpora: tuple[str, ...]
     count: int = Field(ge=1)
     balance: float = Field(default=1.0, ge=0, le=1)
@@ -74,9 +77,14 @@ class Mixture:
                 made += [tasks.recognise(s, options[s.item.corpus], rng) for s in found]
             elif source.task == "recognise-pair":
                 made += self._pairs(found, [seen[i.id] for i in faces if i.id in seen], options)
+            elif source.task == "recognise-parts":
+                made += self._parts(found, [seen[i.id] for i in voices if i.id in seen])
+            elif source.task == "recognise-dialogue":
+                whole_of = {i.id: lines for c in source.corpora for lines in texts.dialogues(self._items[c]) for i in lines}
+                made += [texts.recognise_dialogue(whole_of[i.id], options[i.corpus], rng) for i in drawn]
             elif source.task == "recognise-text":
-                context = {c: tasks.with_context(self._items[c]) for c in source.corpora}
-                made += [tasks.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
+                context = {c: texts.with_context(self._items[c]) for c in source.corpora}
+                made += [texts.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
             elif source.task == "talk":
                 teller = Storyteller(
                     [s for s in found if "face" in s.features],
@@ -87,15 +95,15 @@ class Mixture:
                 made += [teller.tell(s) for s in found if "face" in s.features]
             elif source.task == "care":
                 pool = [i for i in drawn if not i.extra.get("negative_example")]
-                made += [tasks.care(i, rng) for i in pool]
+                made += [texts.care(i, rng) for i in pool]
             elif source.task == "feeling":
-                pool = [i for i in self._all(source.corpora) if tasks.feeling(i, random.Random(0)) is not None]
-                made += [tasks.feeling(i, rng) for i in tasks.draw(pool, max(1, round(source.count * self._shrink)), 0.5, rng)]
+                pool = [i for i in self._all(source.corpora) if texts.feeling(i, random.Random(0)) is not None]
+                made += [texts.feeling(i, rng) for i in tasks.draw(pool, max(1, round(source.count * self._shrink)), 0.5, rng)]
             else:
-                made += [tasks.say(rng) for _ in range(max(1, round(source.count * self._shrink)))]
-        whole = [s for s in made if s is not None]
-        rng.shuffle(whole)
-        return whole
+                made += [texts.say(rng) for _ in range(max(1, round(source.count * self._shrink)))]
+        kept = [s for s in made if s is not None]
+        rng.shuffle(kept)
+        return kept
 
     def _pairs(self, voices: Sequence[Seen], faces: Sequence[Seen], options: dict[str, list[str]]) -> list[tasks.Sample]:
         by_label: dict[str, list[Seen]] = {}
@@ -107,6 +115,20 @@ class Mixture:
             if alike:
                 words = voice.item.text if self._rng.random() < 0.5 else None
                 made.append(tasks.recognise(tasks.join(self._rng.choice(alike), voice), options[voice.item.corpus], self._rng, words))
+        return made
+
+    def _parts(self, faces: Sequence[Seen], voices: Sequence[Seen]) -> list[tasks.Sample]:
+        """Two or three faces make a sequence; two in three have a voice whose label has nothing to do with the face's."""
+        rng, made = self._rng, []
+        heap = [f for f in faces if "face" in f.features]
+        while len(heap) > 1:
+            taken = [heap.pop() for _ in range(min(len(heap), rng.choice((1, 2, 2, 2, 3))))]
+            seen, marks = tasks.in_sequence(taken, rng)
+            voice = rng.choice(voices) if voices and (len(taken) == 1 or rng.random() < 0.65) else None
+            if voice is not None:
+                seen = tasks.join(seen, voice, voice.item.text if rng.random() < 0.3 else None)
+            seen = replace(seen, view=tasks.quieter(seen.view, rng))
+            made.append(tasks.recognise_parts(seen, [f.item.label or "" for f in taken], marks, voice.item.label if voice else None, rng))
         return made
 
     def _sentences(self, corpora: Sequence[str]) -> dict[str, list[str]]:

@@ -68,7 +68,8 @@ class Storyteller:
         rng = self._rng
         plan = ["overall"] if rng.random() < 0.75 else []
         plan += rng.sample(
-            ["face", "voice", "words", "when", "sure", "why", "reply", "reply", "diagnosis", "identity", "correct"], rng.choice((1, 1, 2))
+            ["face", "voice", "words", "when", "sure", "why", "reply", "reply", "diagnosis", "identity", "correct", "correct"],
+            rng.choice((1, 1, 2)),
         )
         if rng.random() < 0.08:
             plan.append("thanks")
@@ -83,7 +84,7 @@ class Storyteller:
         rng = self._rng
         label = face.item.label or "neutral"
         other = second_reading(face)
-        shape = rng.choices(("picture", "sequence", "pair", "clash", "voice", "nothing"), (22, 24, 28, 8, 16, 2))[0]
+        shape = rng.choices(("picture", "sequence", "pair", "clash", "voice", "nothing"), (20, 36, 18, 12, 12, 2))[0]
         if shape == "nothing":
             duration = rng.uniform(1, 20)
             return Story(Seen(face.item, ClipView("video", duration, {}), {}), None, None, None, None)
@@ -95,33 +96,39 @@ class Storyteller:
             seen = replace(voice, view=replace(voice.view, words=words))
             return Story(seen, None, voice.item.label, words, words_label)
         if shape == "sequence":
-            parts = [face]
-            if rng.random() < 0.7:
-                label_after = rng.choice([name for name in self._faces if name != label])
-                first = self._alike(face, rng.choice((0, 1)))
-                then = rng.choice(self._faces[label_after])
-                parts = [*first, then, *self._alike(then, rng.choice((0, 1)))]
-                seen, marks = in_sequence(parts, rng)
-                change = (label, label_after, marks[len(first)])
-            else:
-                seen, _ = in_sequence([*self._alike(face, rng.choice((0, 1, 2)))], rng)
-                change = None
-            if rng.random() < 0.5:
-                return Story(seen, label, None, None, None, None, change)
-            mood = change[1] if change else label
-            voices = self._voices.get(mood if rng.random() < 0.6 else rng.choice(list(self._voices)))
-            if not voices:
-                return Story(seen, label, None, None, None, None, change)
-            voice = rng.choice(voices)
-            words, words_label = self._say(mood)
-            both = join(seen, voice, words)
-            both = replace(both, view=replace(both.view, duration_s=max(seen.view.duration_s, voice.view.duration_s)))
-            return Story(both, mood, voice.item.label, words, words_label, None, change)
+            return self._sequence(face, label)
         wanted = label if shape == "pair" else rng.choice([v for v in self._voices if KIN.get(v, v) != KIN.get(label, label)])
         voices = self._voices.get(wanted) or self._voices["neutral"]
         voice = rng.choice(voices)
         words, words_label = self._say(label if rng.random() < 0.8 else rng.choice(list(self._sentences)))
         return Story(join(face, voice, words), label, voice.item.label, words, words_label, other if shape == "pair" else None)
+
+    def _sequence(self, face: Seen, label: str) -> Story:
+        """A face over time: most often it changes once; where there is a voice, it may say anything, for voices mislead."""
+        rng = self._rng
+        change = None
+        if rng.random() < 0.75:
+            after = self._follow(label)
+            first = self._alike(face, rng.choice((0, 0, 1)))
+            then = rng.choice(self._faces[after])
+            seen, marks = in_sequence([*first, then, *self._alike(then, rng.choice((0, 0, 1)))[1:]], rng)
+            change = (label, after, marks[len(first)])
+        else:
+            seen, _ = in_sequence(self._alike(face, rng.choice((0, 1, 2))), rng)
+        mood = change[1] if change else label
+        wanted = mood if rng.random() < 0.45 else rng.choice(list(self._voices))
+        if rng.random() < 0.4 or not self._voices.get(wanted):
+            return Story(seen, label, None, None, None, None, change)
+        voice = rng.choice(self._voices[wanted])
+        words, words_label = self._say(mood)
+        both = join(seen, voice, words)
+        both = replace(both, view=replace(both.view, duration_s=max(seen.view.duration_s, voice.view.duration_s)))
+        return Story(both, mood, voice.item.label, words, words_label, None, change)
+
+    def _follow(self, label: str) -> str:
+        """What the face turns to: neutral and happy most often, as in life."""
+        names = [n for n in self._faces if n != label]
+        return self._rng.choices(names, [len(self._faces[n]) ** 0.5 for n in names])[0]
 
     def _alike(self, face: Seen, more: int) -> list[Seen]:
         return [face, *(self._rng.choice(self._faces[face.item.label or "neutral"]) for _ in range(more))]
@@ -171,11 +178,8 @@ class Storyteller:
                 book["mixed"], face=NOUNS[story.face or ""], voice=NOUNS[story.voice or ""], voice_adjective=ADJECTIVES[story.voice or ""]
             )
             return " ".join([first, *self._evidence(story, view, clash=True)])
-        first = self._fill(self._rng.choice(book["unclear" if story.other and not story.change else "clear"]), story)
-        parts = [first]
-        if story.change:
-            parts.append(self._change(story))
-        return " ".join([*parts, *self._evidence(story, view)])
+        first = self._change(story) if story.change else self._fill(self._rng.choice(book["unclear" if story.other else "clear"]), story)
+        return " ".join([first, *self._evidence(story, view)])
 
     def _evidence(self, story: Story, view: ClipView, *, clash: bool = False) -> list[str]:
         parts = [self._face(story, view) if story.face else "", self._voice(story, view) if story.voice and not clash else ""]
@@ -237,10 +241,10 @@ class Storyteller:
         return self._change(story) if story.change else self._fill(self._rng.choice(book["answer"]["no_change"]), story)
 
     def _sure(self, story: Story, view: ClipView) -> str:
-        unclear = story.other or (story.voice if story.clash else None)
+        unclear = story.other or (story.voice if story.odd_voice else None)
         if unclear:
             return self._pick(self._book["answer"]["sure_unclear"], other=NOUNS[unclear])
-        return self._pick(self._book["answer"]["sure_clear"])
+        return self._pick(self._book["answer"]["sure_agree" if story.face and story.voice else "sure_clear"])
 
     def _why(self, story: Story, view: ClipView) -> str:
         if story.words and story.words_label != "neutral":

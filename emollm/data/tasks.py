@@ -1,4 +1,4 @@
-"""Items of a corpus to training samples: recognition with one-word answers, and text dialogues."""
+"""Labelled faces and voices to recognition samples with one-word answers: alone, paired, and asked part by part."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from torch import Tensor, cat
 from emollm.data.conversation import ClipView, Turn
 from emollm.data.corpus import Item
 from emollm.data.features import Seen
-from emollm.data.prompts import label_question, pools
+from emollm.data.prompts import ADJECTIVES, label_question, pools
 
 FER_VOTES = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")  # order of the crowd's votes in FER+
-CONTEXT_LINES = 3  # lines of dialogue shown before the one in question
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,78 +91,32 @@ def in_sequence(parts: Sequence[Seen], rng: random.Random) -> tuple[Seen, tuple[
     return Seen(parts[0].item, view, {"face": cat([p.features["face"][:1] for p in parts])}), tuple(marks)
 
 
-def recognise_text(lines: Sequence[Item], options: Sequence[str], rng: random.Random, *, variant: int | None = None) -> Sample:
-    """Which emotion does the last of some lines of dialogue express?"""
-    shuffled = rng.sample(list(options), len(options)) if variant is None else list(options)
-    question = label_question(shuffled, kind="text", variant=rng.randrange(100) if variant is None else variant)
-    return Sample((Turn("user", f"{dialogue_text(lines)}\n{question}"), Turn("assistant", lines[-1].label or "", learn=True)))
+def recognise_parts(seen: Seen, face: Sequence[str], marks: Sequence[float], voice: str | None, rng: random.Random) -> Sample:
+    """Several one-word questions about one clip, each about a part of it.
 
+    A token must be read for what it is: a stretch of the face by its time, the voice apart from the face.
 
-def dialogue_text(lines: Sequence[Item]) -> str:
-    """Lines with their speakers' names, one a row, each cut to what carries feeling."""
-    return "\n".join(f"{(line.speaker or '').split(':')[-1]}: {(line.text or '')[:240]}" for line in lines)
-
-
-def with_context(items: Sequence[Item]) -> dict[str, list[Item]]:
-    """Item id -> the item with the lines of its dialogue that come before it."""
-    dialogues: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        dialogues[item.extra.get("dialogue", item.id)].append(item)
-    found = {}
-    for lines in dialogues.values():
-        lines.sort(key=lambda i: i.extra.get("turn", 0))
-        for i, line in enumerate(lines):
-            found[line.id] = lines[max(0, i - CONTEXT_LINES) : i + 1]
-    return found
-
-
-_USEFUL = {"Reflection of feelings", "Affirmation and Reassurance", "Restatement or Paraphrasing", "Providing Suggestions", "Questions"}
-
-
-def care(item: Item, rng: random.Random) -> Sample | None:
-    """One caring reply of a support dialogue with the turns before it; None where no reply is worth learning."""
-    turns: list[tuple[str, str, str | None]] = []
-    for t in item.extra.get("turns", []):
-        role = "user" if t["role"] == "seeker" else "assistant"
-        text = t["text"].strip()
-        if turns and turns[-1][0] == role:
-            turns[-1] = (role, f"{turns[-1][1]} {text}", t["strategy"] or turns[-1][2])
-        else:
-            turns.append((role, text, t["strategy"]))
-    good = [i for i, (role, text, plan) in enumerate(turns) if role == "assistant" and plan in _USEFUL and 60 < len(text) < 320 and i > 0]
-    if not good:
-        return None
-    at = rng.choice(good)
-    first = max(0, at - rng.choice((1, 3)))
-    kept = turns[first : at + 1]
-    if kept[0][0] == "assistant":
-        kept = kept[1:]
-    return Sample(tuple(Turn(role, text[:400], learn=i == len(kept) - 1) for i, (role, text, _) in enumerate(kept)))  # type: ignore[arg-type]
-
-
-_FEELINGS = {
-    "sad": ("sadness", "grief", "disappointment", "remorse"),
-    "angry": ("anger", "annoyance"),
-    "fear": ("fear", "nervousness"),
-    "happy": ("joy", "excitement", "gratitude", "relief"),
-    "surprise": ("surprise",),
-    "disgust": ("disgust",),
-    "neutral": ("neutral",),
-}
-
-
-def feeling(item: Item, rng: random.Random) -> Sample | None:
-    """A remark with a caring answer to the feeling in it."""
-    for name, labels in _FEELINGS.items():
-        if item.label in labels and item.text and 15 < len(item.text) < 160 and "[" not in item.text:
-            return Sample((Turn("user", item.text), Turn("assistant", rng.choice(pools("dialogue")["feeling"][name]), learn=True)))
-    return None
-
-
-def say(rng: random.Random) -> Sample:
-    """A greeting, a question about the assistant, or words of crisis, with the right answer."""
-    book = pools("dialogue")
-    which = rng.choice(("crisis", "crisis", "crisis", "small", "able"))
-    if which == "able":
-        return Sample((Turn("user", rng.choice(book["ask"]["able"])), Turn("assistant", rng.choice(book["answer"]["able"]), learn=True)))
-    return Sample((Turn("user", rng.choice(book[which]["user"])), Turn("assistant", rng.choice(book[which]["answer"]), learn=True)))
+    Args:
+        seen: The clip.
+        face: Label of each stretch of the face.
+        marks: When each stretch begins, in seconds.
+        voice: Label of the voice; None where there is none.
+        rng: Chooses order and wording.
+    """
+    pool = pools("recognise")["parts"]
+    asked: list[tuple[str, str]] = []
+    for i, label in enumerate(face):
+        place = "start" if i == 0 else "end" if i + 1 == len(face) else "middle"
+        wording = pool["only" if len(face) == 1 else place if place != "middle" and rng.random() < 0.5 else "at"]
+        asked.append((rng.choice(wording).format(when=f"{marks[i]:.1f}"), label))
+    if voice is not None:
+        asked.append((rng.choice(pool["voice"]), voice))
+    rng.shuffle(asked)
+    options = list(dict.fromkeys([*face, *([voice] if voice else [])]))
+    options += rng.sample([n for n in ADJECTIVES if n not in options], rng.randint(2, 5))
+    rng.shuffle(options)
+    turns: list[Turn] = []
+    for question, label in asked:
+        text = question if turns else rng.choice(pool["first"]).format(question=question, options=", ".join(options))
+        turns += [Turn("user", text, clip=None if turns else seen.view), Turn("assistant", label, learn=True)]
+    return Sample(tuple(turns), seen.features)

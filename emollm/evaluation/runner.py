@@ -13,7 +13,7 @@ from emollm import __version__
 from emollm.chat.backend import ChatBackend
 from emollm.data.corpus import Corpus, Item
 from emollm.data.prompts import label_question
-from emollm.data.tasks import dialogue_text, with_context
+from emollm.data.texts import dialogue_text, with_context
 from emollm.errors import DataError, MediaError
 from emollm.evaluation import floors
 from emollm.evaluation.cards import Card

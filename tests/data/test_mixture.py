@@ -1,3 +1,6 @@
+import random
+import re
+
 import pytest
 import tiny_data
 import torch
@@ -8,7 +11,8 @@ from emollm.data.features import FeatureStore, Seen
 from emollm.data.mixture import Mixture
 from emollm.data.prompts import label_question, pools
 from emollm.data.talk import second_reading
-from emollm.data.tasks import care, draw, with_context
+from emollm.data.tasks import draw, in_sequence, recognise_parts
+from emollm.data.texts import care, dialogues, recognise_dialogue, say, with_context
 from emollm.errors import DataError
 
 MIX = """
@@ -25,6 +29,15 @@ count = 6
 task = "recognise-text"
 corpora = ["lines"]
 count = 6
+[[sources]]
+task = "recognise-parts"
+corpora = ["pics"]
+voices = ["talk"]
+count = 12
+[[sources]]
+task = "recognise-dialogue"
+corpora = ["lines"]
+count = 3
 [[sources]]
 task = "talk"
 corpora = ["pics"]
@@ -62,6 +75,15 @@ def imagined(item):
     return Seen(item, view, {stream: torch.zeros(1, 256)})
 
 
+def is_parts(sample):
+    return "Answer with one of" in sample.turns[0].text or "Answer each with one word" in sample.turns[0].text
+
+
+def bare(question):
+    """A question about a part without the list of options around it."""
+    return re.sub(r"Answer each with one word of: [^.]*\. | Answer with one of: .*", "", question)
+
+
 def made(path, corpus, seed=0):
     mixture = Mixture(path, corpus, seed=seed)
     return mixture.samples({i.id: imagined(i) for i in mixture.media()})
@@ -74,7 +96,9 @@ def test_same_seed_same_samples(mixture_file, corpus):
 
 def test_every_sample_ends_with_something_to_learn(mixture_file, corpus):
     samples = made(mixture_file, corpus)
-    assert len(samples) == 8 + 6 + 6 + 30 + 5
+    parts = [s for s in samples if is_parts(s)]
+    assert 4 <= len(parts) <= 12, "faces are joined in ones, twos and threes"
+    assert len(samples) - len(parts) == 8 + 6 + 6 + 3 + 30 + 5
     for sample in samples:
         assert sample.turns[-1].role == "assistant" and sample.turns[-1].learn and sample.turns[-1].text
         assert "{" not in "".join(t.text for t in sample.turns), "a placeholder was left unfilled"
@@ -96,6 +120,58 @@ def test_talk_speaks_of_what_is_there(mixture_file, corpus):
             assert not any(s in said for s in book["no_voice"])
 
 
+def test_parts_are_asked_one_by_one(mixture_file, corpus):
+    for sample in made(mixture_file, corpus):
+        if not is_parts(sample):
+            continue
+        view = sample.turns[0].clip
+        questions = [t.text for t in sample.turns if t.role == "user"]
+        assert len(questions) == view.tokens["face"] + view.tokens.get("voice", 0)
+        options = questions[0]
+        for turn in sample.turns[1::2]:
+            assert turn.learn and turn.text in options
+        if view.tokens["face"] > 1:
+            assert len(set(view.marks_s["face"])) == view.tokens["face"]
+        assert sum("voice" in bare(q) for q in questions) >= view.tokens.get("voice", 0)
+
+
+def test_parts_name_the_label_of_their_own_stretch():
+    def face(label):
+        return imagined(Item(label, "c", "face", "train", label, None))
+
+    rng = random.Random(0)
+    for _ in range(30):
+        seen, marks = in_sequence([face("neutral"), face("happy")], rng)
+        sample = recognise_parts(seen, ["neutral", "happy"], marks, None, rng)
+        told = {q.text: a.text for q, a in zip(sample.turns[::2], sample.turns[1::2], strict=True)}
+        for question, answer in told.items():
+            late = "end" in bare(question) or f"{marks[1]:.1f}" in bare(question)
+            assert answer == ("happy" if late else "neutral"), question
+
+
+def test_a_dialogue_is_asked_line_by_line(corpus):
+    lines = dialogues(corpus.items("lines", "train"))[0]
+    for seed in range(10):
+        sample = recognise_dialogue(lines, ["angry", "happy", "sad"], random.Random(seed))
+        answers = [t.text for t in sample.turns if t.role == "assistant"]
+        assert answers == ["angry", "happy", "sad"][-len(answers) :], "the last answers are those of the last lines"
+        assert all(t.learn for t in sample.turns if t.role == "assistant")
+
+
+def test_troubles_are_not_answered_with_the_crisis_line():
+    book = pools("dialogue")
+    troubles = {line for group in book["trouble"].values() for line in group["user"]}
+    assert troubles.isdisjoint(book["crisis"]["user"])
+    heard = set()
+    for seed in range(200):
+        turns = say(random.Random(seed)).turns
+        for asked, answer in zip(turns[::2], turns[1::2], strict=True):
+            crisis = "112" in answer.text
+            assert crisis == (asked.text in book["crisis"]["user"]), asked.text
+            heard.add((asked.text in troubles, crisis))
+    assert {(True, False), (False, True)} <= heard
+
+
 def test_faulty_mixture_is_named(tmp_path, corpus):
     path = tmp_path / "bad.toml"
     path.write_text('[[sources]]\ntask = "dance"\ncorpora = []\ncount = 1\n', "utf-8")
@@ -109,8 +185,6 @@ def test_context_is_the_lines_before(corpus):
 
 
 def test_balance_zero_draws_classes_alike():
-    import random
-
     items = [Item(str(i), "c", "face", "train", "a" if i < 90 else "b", None) for i in range(100)]
     labels = [i.label for i in draw(items, 40, 0.0, random.Random(0))]
     assert labels.count("a") == labels.count("b") == 20
@@ -126,8 +200,6 @@ def test_unclear_votes_give_a_second_reading():
 
 
 def test_care_learns_only_the_reply():
-    import random
-
     turns = [
         {"role": "seeker", "strategy": None, "text": "I lost my job."},
         {

@@ -1,0 +1,72 @@
+"""The stage before all others: face and voice encoders from labelled media, at a size of seconds."""
+
+import numpy as np
+import pytest
+import tiny_data
+import torch
+from safetensors.torch import load_file
+
+from emollm.data.corpus import Corpus, Item
+from emollm.encoders.face import EXPRESSIONS, FaceEncoder
+from emollm.encoders.voice import VoiceEncoder
+from emollm.errors import DataError
+from emollm.training import encoders
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    data = tiny_data.build(tmp_path_factory.mktemp("data"))
+    out = tmp_path_factory.mktemp("out")
+    told = []
+    encoders.train_encoders(data, out, epochs=3, voice_epochs=3, say=lambda what, share, detail: told.append((what, share)))
+    return data, out, told
+
+
+def test_both_files_load_into_fresh_encoders(trained):
+    _, out, told = trained
+    for name, kind in (("face", FaceEncoder), ("voice", VoiceEncoder)):
+        kind().load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(out / f"{name}.safetensors").items()})
+    assert {what for what, _ in told} == {"finding faces", "face encoder", "hearing voices", "voice encoder"}
+    assert all(0 <= share <= 1 for _, share in told)
+
+
+def test_the_face_encoder_learns_to_tell_two_faces_apart(trained):
+    data, out, _ = trained
+    faces = encoders.prepare_faces(Corpus(data), out, lambda *_: None)
+    encoder = encoders.train_face(faces, epochs=70, seed=0, say=lambda *_: None, batch=12)
+    edge = encoders.ROOM_PX // 2
+    crops = torch.from_numpy(faces.crops[:, edge:-edge, edge:-edge].copy())
+    with torch.inference_mode():
+        logits = encoder.expressions(encoder(crops, torch.from_numpy(faces.points)))
+    assert (logits.argmax(1).numpy() == faces.targets.argmax(1)).mean() >= 0.75  # two labels, so half would be chance
+
+
+def test_prepared_faces_are_kept(trained, monkeypatch):
+    data, out, _ = trained
+    monkeypatch.setattr(encoders, "FaceTracker", lambda *_: pytest.fail("faces were looked for again"))
+    assert len(encoders.prepare_faces(Corpus(data), out, lambda *_: None).crops) > 0
+
+
+def test_no_labelled_faces_is_said(tmp_path):
+    (tmp_path / "index.jsonl").write_text("", "utf-8")
+    with pytest.raises(DataError, match="no labelled faces"):
+        encoders.train_encoders(tmp_path, tmp_path / "out")
+
+
+def test_votes_become_shares_without_lone_ones():
+    votes = [6, 0, 0, 3, 1, 0, 0, 0]  # neutral 6, sad 3, and one lone vote for angry
+    target = encoders.face_target(Item("i", "ferplus", "face", "train", "neutral", None, extra={"votes": votes}))
+    assert target.sum() == pytest.approx(1)
+    assert target[EXPRESSIONS.index("neutral")] == pytest.approx(0.7) and target[EXPRESSIONS.index("sad")] == pytest.approx(0.3)
+    assert target[EXPRESSIONS.index("angry")] == 0
+
+
+def test_a_plain_label_keeps_a_little_doubt():
+    target = encoders.face_target(Item("i", "london", "face", "train", "happy", None))
+    assert target.sum() == pytest.approx(1, abs=0.01) and target.argmax() == EXPRESSIONS.index("happy")
+
+
+def test_the_mirror_is_its_own_inverse_where_the_face_is_symmetric():
+    half = np.stack([np.linspace(0.1, 1, 20), np.linspace(-1, 1, 20), np.zeros(20)], 1)
+    mirror = encoders.mirror_index(np.concatenate([half, half * [-1, 1, 1]]))
+    assert (mirror[mirror] == np.arange(40)).all() and (mirror != np.arange(40)).all()
