@@ -10,18 +10,23 @@ __version__ = "0.1.0"
 __all__ = ["Analysis", "Clip", "EmollmError", "Message", "Sampling", "__version__", "load"]
 
 
-def load(system: str = "emollm", *, scale: str = "mini", **options: object):  # type: ignore[no-untyped-def]
+def load(system: str = "emollm", *, scale: str = "mini", threads: int | None = None, **options: object):  # type: ignore[no-untyped-def]
     """Build the chat backend of a system, ready to analyse clips and reply.
 
     Args:
-        system: Name of a recipe (``emollm systems`` lists them) or a path to a ``.toml``.
+        system: Name of a recipe (``emollm systems`` lists them), a path to a ``.toml``, or ``echo``, which needs no weights and repeats.
         scale: ``toy``, ``mini`` or ``full``.
+        threads: CPU threads; torch's choice if None.
         **options: Passed to :class:`emollm.chat.local.LocalBackend`.
 
     Raises:
         RecipeError: If the recipe is unknown or faulty.
         CheckpointError: If weights are missing.
     """
+    if system == "echo":
+        from emollm.chat.echo import EchoBackend
+
+        return EchoBackend()
     from emollm.chat.local import LocalBackend
 
-    return LocalBackend.from_recipe(system, scale=scale, **options)  # type: ignore[arg-type]
+    return LocalBackend.from_recipe(system, scale=scale, threads=threads, **options)  # type: ignore[arg-type]

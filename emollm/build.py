@@ -5,6 +5,8 @@ The one place that brings weights, encoders and the model together.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +26,7 @@ from emollm.media.tracks import FaceTracker
 from emollm.model.emotion_model import EmotionModel
 from emollm.model.tokenizer import load_tokenizer
 from emollm.perception import Perception
+from emollm.quiet import quiet_transformers
 from emollm.recipe import Recipe, load_recipe
 
 
@@ -37,6 +40,7 @@ class Parts:
     model: EmotionModel
     tokenizer: Any
     prompts: PromptBuilder
+    version: str  # short identity of the trained weights; "untrained" without them
 
 
 def shipped_folder(recipe: Recipe, scale: str) -> Path:
@@ -44,6 +48,7 @@ def shipped_folder(recipe: Recipe, scale: str) -> Path:
     return catalog.folder("adapters") / "weights" / (recipe.at(scale).shipped or f"{recipe.name}-{scale}")
 
 
+@quiet_transformers()
 def build_perception(system: str, scale: str, own: Path | None = None, *, threads: int = 1, transcribe: bool = True) -> Perception:
     """The encoders of a system.
 
@@ -85,6 +90,17 @@ def perception_maker(system: str, scale: str, own: Path | None = None) -> Any:
     return partial(build_perception, system, scale, own, transcribe=False)
 
 
+def encoders_key(system: str, scale: str, own: Path | None = None) -> str:
+    """Short identity of the encoders of a scale, their weights included: features of one key must not meet those of another."""
+    recipe = load_recipe(system)
+    digest = hashlib.sha256(json.dumps(recipe.at(scale).encoders, sort_keys=True).encode())
+    for name in ("face", "voice"):
+        path = (own or shipped_folder(recipe, scale)) / f"{name}.safetensors"
+        if recipe.at(scale).encoders.get(name) == "ours" and path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def load_encoder(module: torch.nn.Module, path: Path) -> None:
     """Fill one of our encoders from safetensors.
 
@@ -110,6 +126,7 @@ def llm_folder(recipe: Recipe, scale: str) -> Path | None:
     return weights.locate(name) if name else None
 
 
+@quiet_transformers()
 def build(
     system: str,
     scale: str,
@@ -141,10 +158,19 @@ def build(
         toy = recipe.at(scale).model_copy(update={"llm": recipe.at(scale).llm.model_copy(update={"config": config})})
         recipe = recipe.model_copy(update={"scales": {**recipe.scales, "toy": toy}})
     home = adapters or shipped_folder(recipe, scale)
-    if fresh or (scale == "toy" and adapters is None):
+    untrained = fresh or (scale == "toy" and adapters is None)
+    if untrained:
         model = EmotionModel.from_recipe(recipe, scale, llm_folder=folder, dtype=dtype)
     else:
         model = EmotionModel.from_adapters(home, llm_folder=folder, dtype=dtype)
     prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt)
     seeing = perception or build_perception(system, scale, home if (home / "face.safetensors").is_file() else None)
-    return Parts(recipe, scale, seeing, model.eval(), tokenizer, prompts)
+    version = "untrained" if untrained else _version(home)
+    return Parts(recipe, scale, seeing, model.eval(), tokenizer, prompts, version)
+
+
+def _version(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:10]

@@ -6,7 +6,7 @@ from pathlib import Path
 import emollm
 
 ROOT = Path(emollm.__file__).parent
-BASE = {"values", "errors", "lazy", "catalog", "recipe", "__init__"}
+BASE = {"values", "errors", "lazy", "quiet", "catalog", "recipe", "__init__"}
 # room -> rooms it may import
 ALLOWED = {
     "media": BASE,

@@ -57,6 +57,11 @@ class ChatBackend(Protocol):
         """Scale of the system, e.g. "mini"."""
         ...
 
+    @property
+    def version(self) -> str:
+        """Short identity of the weights; results of two versions are never mixed. Empty where it is not known."""
+        ...
+
     def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
         """Measure a clip, or return the cached measurement of the same content.
 

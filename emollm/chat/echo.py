@@ -35,6 +35,7 @@ class EchoBackend:
 
     system = "echo"
     scale = "toy"
+    version = "echo"
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self.decodes = 0

@@ -67,6 +67,11 @@ class LocalBackend:
         return self._parts.scale
 
     @property
+    def version(self) -> str:
+        """Identity of the weights."""
+        return self._parts.version
+
+    @property
     def parts(self) -> Parts:
         """What the backend is made of, for reports and benches."""
         return self._parts

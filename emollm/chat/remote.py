@@ -60,6 +60,11 @@ class RemoteBackend:
         """Scale of the system; "remote" when the endpoint is not ours."""
         return str(self._model.get("emollm", {}).get("scale", "remote"))
 
+    @property
+    def version(self) -> str:
+        """Identity of the weights behind the endpoint, if it is ours and tells."""
+        return str(self._model.get("emollm", {}).get("version", ""))
+
     @cached_property
     def _model(self) -> Mapping[str, Any]:
         with self._faults():

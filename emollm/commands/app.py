@@ -10,7 +10,6 @@ import typer
 
 import emollm
 from emollm import catalog
-from emollm.chat.backend import ChatBackend
 from emollm.errors import MediaError
 from emollm.lazy import need
 
@@ -32,25 +31,13 @@ def app(
 
     gradio_ui.check_free(host, port)  # before the weights load, so that nobody waits for a refusal
     samples = sorted((catalog.folder("instruct_data") / "samples").glob("*.mp4"))
-    demo = gradio_ui.build_demo(_backend(system, scale, threads), samples, clip)
+    demo = gradio_ui.build_demo(emollm.load(system, scale=scale, threads=threads), samples, clip)
     signal.signal(signal.SIGTERM, _leave)
     try:
         print(f"emollm is ready at {gradio_ui.launch(demo, host, port)}", flush=True)
         demo.block_thread()
     finally:
         demo.close(verbose=False)
-
-
-def _backend(system: str, scale: str, threads: int | None) -> ChatBackend:
-    if system == "echo":
-        from emollm.chat.echo import EchoBackend
-
-        return EchoBackend()
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    return emollm.load(system, scale=scale)
 
 
 def _leave(_signal: int, _frame: object) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,8 +44,7 @@ def chat(
         digest_of(path)
     from emollm import load
 
-    with _quiet():
-        backend: ChatBackend = load(system, scale=scale, threads=threads)
+    backend: ChatBackend = load(system, scale=scale, threads=threads)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     if ask is not None:
         message = Message("user", ask, paths)
@@ -142,20 +140,3 @@ def _talk(backend: ChatBackend, paths: tuple[Path, ...], sampling: Sampling) -> 
             typer.echo(f"emollm: {error}", err=True)
             continue
         history += [message, Message("assistant", said)]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Loading bars of libraries have no place in an answer."""
-    from transformers.utils import logging
-
-    bars = logging.is_progress_bar_enabled()
-    level = logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

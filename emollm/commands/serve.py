@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 import emollm
-from emollm.chat.backend import ChatBackend
 from emollm.errors import EmollmError
 from emollm.lazy import need
 
@@ -43,7 +42,7 @@ def serve(
         )
     listener = _listen(host, port)
     with listener:
-        app = build_server(_backend(system, scale, threads), api_key=api_key)
+        app = build_server(emollm.load(system, scale=scale, threads=threads), api_key=api_key)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
         config = uvicorn.Config(app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=GRACE_S)
@@ -72,15 +71,3 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise EmollmError(f"cannot listen on {host}, port {port}: {error.strerror}. Choose another with --host and --port.") from error
-
-
-def _backend(system: str, scale: str, threads: int | None) -> ChatBackend:
-    if system == "echo":
-        from emollm.chat.echo import EchoBackend
-
-        return EchoBackend()
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    return emollm.load(system, scale=scale)

@@ -81,6 +81,7 @@ def evaluate(
         "card_version": card.version,
         "system": backend.system,
         "scale": backend.scale,
+        "weights": backend.version,
         "split": split,
         "n": len(items),
         "headline": card.headline,
@@ -110,7 +111,7 @@ class _Asker:
         row: dict[str, Any] = {
             "id": item.id,
             "label": item.label,
-            "by": f"{self._backend.system}-{self._backend.scale}",
+            "by": _name(self._backend),
             "card": self._card.version,
         }
         try:
@@ -142,6 +143,11 @@ class _Asker:
         return path
 
 
+def _name(backend: ChatBackend) -> str:
+    """Who answered, so that rows of other weights are not taken for this run's."""
+    return f"{backend.system}-{backend.scale}-{backend.version}"
+
+
 def _kept(path: Path, card: Card, backend: ChatBackend) -> dict[str, dict[str, Any]]:
     """Rows of an earlier run of the same card by the same system."""
     if not path.is_file():
@@ -152,7 +158,7 @@ def _kept(path: Path, card: Card, backend: ChatBackend) -> dict[str, dict[str, A
             row = json.loads(line)
         except json.JSONDecodeError:  # the last line of a killed run
             continue
-        if row.get("by") == f"{backend.system}-{backend.scale}" and row.get("card") == card.version:
+        if row.get("by") == _name(backend) and row.get("card") == card.version:
             found[row["id"]] = row
     path.write_text("".join(json.dumps(r) + "\n" for r in found.values()), "utf-8")
     return found

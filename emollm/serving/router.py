@@ -53,7 +53,8 @@ class Service:
     def model(self) -> ModelObject:
         """The model served here."""
         system, scale = self.backend.system, self.backend.scale
-        return ModelObject(id=f"{system}-{scale}", created=self.since, emollm={"system": system, "scale": scale})
+        told = {"system": system, "scale": scale, "version": self.backend.version}
+        return ModelObject(id=f"{system}-{scale}", created=self.since, emollm=told)
 
     def check_model(self, asked: str) -> ModelObject:
         """The model asked for by its id or by its system's name.

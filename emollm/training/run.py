@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from emollm.build import Parts, build, perception_maker
+from emollm.build import Parts, build, encoders_key, perception_maker
 from emollm.data.corpus import Corpus, Item
 from emollm.data.features import FeatureStore, Seen
 from emollm.data.mixture import Mixture
@@ -77,7 +77,7 @@ def train(
         raise RecipeError(unknown_name("stage", only, [s.name for s in stages]))
     mixtures = {s.data: Mixture(s.data, corpus, seed=seed, shrink=shrink) for s in stages if s.data}
     items = needed_items(list(mixtures.values()))
-    store = FeatureStore(corpus, out / "features")
+    store = FeatureStore(corpus, out / "features" / encoders_key(system, scale, own))
     store.build(
         items,
         perception_maker(system, scale, own),

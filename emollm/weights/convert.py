@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from emollm.errors import CheckpointError
+from emollm.quiet import quiet_transformers
 from emollm.weights.table import Entry
 
 Sources = Mapping[str, Path]  # name in the table -> file
@@ -64,7 +65,7 @@ def _gguf_causal_lm(entry: Entry, sources: Sources, out: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     (path,) = sources.values()
-    with _quiet_transformers():
+    with _quiet_reader():
         loaded = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
         # A model that remembers coming from gguf refuses to be saved, so its numbers move into a fresh one
@@ -103,21 +104,16 @@ CONVERTERS: dict[str, Callable[[Entry, Sources, Path], None]] = {
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """No warnings or bars from transformers inside the block; its settings are put back afterwards."""
+def _quiet_reader() -> Iterator[None]:
+    """`quiet_transformers`, and the one bar that does not ask transformers' switch."""
     from transformers import modeling_gguf_pytorch_utils as gguf_reader
-    from transformers.utils import logging
 
-    level, bars, bar = logging.get_verbosity(), logging.is_progress_bar_enabled(), vars(gguf_reader).get("tqdm")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    if bar is not None:  # this one bar does not ask transformers' switch
+    bar = vars(gguf_reader).get("tqdm")
+    if bar is not None:
         vars(gguf_reader)["tqdm"] = partial(bar, disable=True)
     try:
-        yield
+        with quiet_transformers():
+            yield
     finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
         if bar is not None:
             vars(gguf_reader)["tqdm"] = bar

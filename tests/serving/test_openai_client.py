@@ -44,7 +44,7 @@ def text_of(completion):
 
 def test_models_are_listed_and_found(client):
     assert [m.id for m in client.models.list()] == [MODEL]
-    assert client.models.retrieve(MODEL).emollm == {"system": "echo", "scale": "toy"}
+    assert client.models.retrieve(MODEL).emollm == {"system": "echo", "scale": "toy", "version": "echo"}
     assert client.models.retrieve("echo").id == MODEL
     with pytest.raises(openai.NotFoundError) as caught:
         client.models.retrieve("gpt-9")
