@@ -39,7 +39,7 @@ def options(
 def _mount() -> None:
     """Register commands; their modules import nothing heavy before they run."""
     from emollm.commands import app as app_command
-    from emollm.commands import bench, chat, doctor, evaluate, serve, systems, train, weights
+    from emollm.commands import bench, chat, doctor, evaluate, serve, synth, systems, train, weights
 
     app.command("chat")(chat.chat)
     app.command("app")(app_command.app)
@@ -47,6 +47,7 @@ def _mount() -> None:
     app.command("train")(train.train)
     app.command("eval")(evaluate.evaluate)
     app.command("bench")(bench.bench)
+    app.command("synth")(synth.synth)
     app.command("systems")(systems.systems)
     app.command("doctor")(doctor.doctor)
     app.add_typer(weights.app, name="weights", help="Fetch, list and check pretrained weights.")

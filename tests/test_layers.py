@@ -19,6 +19,7 @@ ALLOWED = {
     "data": BASE | {"model"},
     "build": BASE | {"perception", "model", "data", "encoders", "media", "weights"},
     "training": BASE | {"build", "data", "model", "encoders", "media", "weights"},
+    "synth": BASE | {"weights", "data", "encoders", "media"},
     "chat": BASE | {"build", "data", "model", "perception", "media"},
     "evaluation": BASE | {"chat", "data"},
     "serving": BASE | {"chat", "media"},

