@@ -93,9 +93,8 @@ def _run(text: str, voice: str, settings: Mapping[int, int]) -> tuple[Floats, in
     header, _, pcm = done.stdout.partition(b"\n")
     found = json.loads(header or b'{"error": "the engine crashed"}')
     if "error" in found:
-        raise EmollmError(
-            f"voices need espeak-ng, but {found["error"]}. Install it (Debian: apt install espeak-ng), or give --voices none."
-        )
+        remedy = "Install it (Debian: apt install espeak-ng), or give --voices none."
+        raise EmollmError(f"voices need espeak-ng, but {found['error']}. {remedy}")
     wave = np.frombuffer(pcm, np.int16).astype(np.float32) / 32768
     return (wave if len(wave) else np.zeros(1, np.float32)), found["rate"], [(k, a, n, p) for k, a, n, p in found["marks"]]
 

