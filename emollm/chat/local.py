@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from emollm.build import Parts, build
+from emollm.chat import safety
 from emollm.chat.backend import Progress, Reply
 from emollm.data.conversation import ClipView, Encoded, Turn
 from emollm.errors import BackendError
@@ -120,7 +121,7 @@ class LocalBackend:
 
     # -- inside
 
-    def _read(self, messages: Sequence[Message]) -> tuple[Encoded, Tensor, list[tuple[int, int, str]], dict[str, float]]:
+    def _read(self, messages: Sequence[Message], begun: str = "") -> tuple[Encoded, Tensor, list[tuple[int, int, str]], dict[str, float]]:
         """Messages to a prompt, its embeddings [1, L, D_llm], the identity of each position, and how long looking took."""
         timings: dict[str, float] = {}
         began = time.perf_counter()
@@ -130,7 +131,7 @@ class LocalBackend:
         kept = list(messages)
         while True:
             turns, clips = _turns(kept, analyses)
-            encoded = self._parts.prompts.build(turns)
+            encoded = self._parts.prompts.build(turns, begun=begun)
             if len(encoded.input_ids) <= CONTEXT:
                 break
             rest = kept[1:] if kept[0].role != "system" else [kept[0], *kept[2:]]
@@ -162,8 +163,9 @@ class LocalBackend:
 
         with self._lock:
             began = time.perf_counter()
+            begun = safety.help_first() if safety.in_crisis(messages[-1].text) else ""
             with torch.inference_mode():
-                encoded, embeds, owner, timings = self._read(messages)
+                encoded, embeds, owner, timings = self._read(messages, begun)
             cache, known = self._prefix(owner)
             tokenizer = self._parts.tokenizer
             written: list[int] = []
@@ -173,15 +175,7 @@ class LocalBackend:
                 written[:] = ids[0].tolist()
                 return torch.full((len(ids),), reply.cancelled)
 
-            options: dict[str, Any] = {
-                "max_new_tokens": sampling.max_new_tokens,
-                "do_sample": sampling.temperature > 0,
-                "repetition_penalty": sampling.repetition_penalty,
-                "eos_token_id": self._parts.prompts.end_id,
-                "pad_token_id": self._parts.prompts.end_id,
-            }
-            if sampling.temperature > 0:
-                options |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+            options = _generation(sampling, self._parts.prompts.end_id)
             failure: list[BaseException] = []
 
             def work() -> None:
@@ -203,9 +197,11 @@ class LocalBackend:
 
             worker = threading.Thread(target=work, daemon=True)
             worker.start()
-            first_s = 0.0
-            stopped = finished = False
+            first_s, stopped, finished = 0.0, False, False
             try:
+                if begun:
+                    first_s = time.perf_counter() - began
+                    yield begun
                 for piece in _until(streamer, sampling.stop):
                     if piece is None:
                         stopped = True
@@ -246,6 +242,20 @@ class LocalBackend:
                     cache.crop(shared - held)
                 return cache, shared
         return DynamicCache(config=self._model.causal.config), 0
+
+
+def _generation(sampling: Sampling, end_id: int) -> dict[str, Any]:
+    """Options of transformers' `generate`."""
+    options: dict[str, Any] = {
+        "max_new_tokens": sampling.max_new_tokens,
+        "do_sample": sampling.temperature > 0,
+        "repetition_penalty": sampling.repetition_penalty,
+        "eos_token_id": end_id,
+        "pad_token_id": end_id,
+    }
+    if sampling.temperature > 0:
+        options |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    return options
 
 
 def _turns(messages: Sequence[Message], analyses: Mapping[Path, Analysis]) -> tuple[list[Turn], list[Analysis]]:

@@ -79,12 +79,13 @@ class PromptBuilder:
         """The id that ends a turn."""
         return int(self._end)
 
-    def build(self, turns: Sequence[Turn], *, answer: bool = True) -> Encoded:
+    def build(self, turns: Sequence[Turn], *, answer: bool = True, begun: str = "") -> Encoded:
         """Lay out the turns.
 
         Args:
             turns: Oldest first. The system prompt of the recipe is put in front unless the first turn is a system turn.
             answer: End with an open assistant turn, ready to be continued.
+            begun: What the open turn already says.
         """
         ids: list[int] = []
         slots: list[int] = []
@@ -109,7 +110,7 @@ class PromptBuilder:
             put([self._end], learn=turn.learn)
             put(self._own("\n"))
         if answer:
-            put([self._start, *self._own("assistant\n")])
+            put([self._start, *self._own("assistant\n"), *self.text(begun)])
         return Encoded(ids, slots, labels)
 
     def text(self, text: str) -> list[int]:

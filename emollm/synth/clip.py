@@ -267,6 +267,7 @@ def truth_of(script: Script, pictures: Sequence[Picture]) -> dict[str, Any]:
                 "gaze": [[round(v, 1) for v in p.gaze] for p in placed],
                 "boxes": [[round(v, 1) for v in p.box] for p in placed],
                 "eyes": [np.round(p.eyes, 1).tolist() for p in placed],
+                "landmarks": [np.round(p.landmarks, 1).tolist() for p in placed],
                 "visible": [round(p.visible, 3) for p in placed],
             }
         )

@@ -129,7 +129,7 @@ def _captions(script: Script, truth: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-_PER_FRAME = ("units", "head", "gaze", "boxes", "eyes", "visible", "identity")
+_PER_FRAME = ("units", "head", "gaze", "boxes", "eyes", "landmarks", "visible", "identity")
 
 
 def _gather(out: Path, settings: Settings, clips: int) -> Path:

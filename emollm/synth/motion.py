@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -127,9 +127,8 @@ def plan_head(seconds: float, rng: np.random.Generator) -> list[Event]:
             ways = {"nod": ("down",), "shake": ("sideways",), "tilt": ("left", "right")}.get(kind, ("left", "right", "up", "down"))
             direction = rng.choice(ways)
             strength = float(rng.uniform(0.4, 1))
-            events.append(
-                Event(kind, at, at + 0.25 * long, min(at + 0.7 * long, seconds), min(at + long, seconds), str(direction), strength)
-            )  # type: ignore[arg-type]
+            times = (at, at + 0.25 * long, min(at + 0.7 * long, seconds), min(at + long, seconds))
+            events.append(Event(cast("Kind", kind), *times, str(direction), strength))
         at += long + rng.uniform(0.4, 2.0)
     return events
 

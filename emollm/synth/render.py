@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from emollm.synth import parts, raster, skin
-from emollm.synth.mesh import HeadMesh, load_head, smooth
+from emollm.synth import landmarks, parts, raster, skin
+from emollm.synth.mesh import SHELLS, HeadMesh, load_head, smooth
 from emollm.synth.person import Person, draw_person
 from emollm.synth.units import UNITS
 from emollm.values import Floats
@@ -60,6 +61,7 @@ class Placed:
     points: Floats  # [P, 2] of all mesh points
     box: tuple[float, float, float, float]  # of the face: left, top, right, bottom
     eyes: Floats  # [2, 2] centres of the eyeballs, left and right
+    landmarks: Floats  # [68, 2] the usual 68 points of a face
     visible: float  # share of the face's pixels that nothing covers
     gaze: tuple[float, float]  # degrees, x to the right of the picture, y up
 
@@ -150,10 +152,23 @@ def render(cast: Sequence[tuple[Actor, Pose]], camera: Camera, light: Light, bac
     return Picture(np.clip(image, 0, 1).astype(np.float32), tuple(people), depth[::scale, ::scale])
 
 
-def _draw(
-    actor: Actor, pose: Pose, camera: Camera, light: Light, depth: Floats, out: Floats, who: Floats, number: int, *, still_last: bool
-) -> tuple[Floats, Floats]:
-    """Draw one person into the buffers; their mesh points [P, 2] on the fine grid, and the pixels their face would cover alone."""
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """One person posed: everything the rasteriser needs, still in the world."""
+
+    points: Floats  # [P, 3] of the mesh
+    at: Floats  # [n, 3] corners, shells and things
+    normals: Floats  # [n, 3]
+    triangles: NDArray[np.int64]
+    material: NDArray[np.int64]
+    cut: Floats
+    uv: Floats
+    rest: Floats
+    open_sky: Floats
+    paint: Floats
+
+
+def _posed(actor: Actor, pose: Pose, *, still_last: bool) -> _Shape:
     mesh, person = load_head(), actor.person
     points = mesh.moved(actor.base, pose.units)
     normal = np.zeros_like(points)
@@ -170,17 +185,16 @@ def _draw(
     thick = person.hair_thickness if person.hair_style in ("short", "curls") else 0.05 if person.hair_style != "buzz" else 0.025
     corner = corner + facing * (mesh.shell_height * thick)[:, None]
     layers = _SHELL_LAYERS[person.hair_style]
-    shown = (mesh.material != raster.SHELL) | (mesh.shell_height[mesh.corner_triangles[:, 0]] <= layers / 7 + 1e-6)
+    shown = (mesh.material != raster.SHELL) | (mesh.shell_height[mesh.corner_triangles[:, 0]] <= layers / SHELLS + 1e-6)
     at, towards, triangles, material, cut = [corner], [facing], [mesh.corner_triangles[shown]], [mesh.material[shown]], [mesh.cut[shown]]
     uv, rest, open_sky, paint = [mesh.corner_uv], [mesh.rest], [mesh.open_sky], [np.zeros_like(mesh.rest)]
     count = len(corner)
     for i, thing in enumerate(actor.things):
         still = still_last and i == len(actor.things) - 1
         thing_at, thing_facing = (thing.points, thing.normals) if still else turned(thing.points, thing.normals)
-        if thing.material == raster.DRAPE and not still:  # long hair swings less than the head turns, and hangs before the shoulders
-            calm, _ = turned(thing.points, thing.normals)
+        if thing.material == raster.DRAPE:  # the lower half of long hair swings half as far as the head turns
             low = smooth(0.0, -1.2, thing.points[:, 1:2] - actor.eye_y + 0.4)
-            thing_at = thing_at * (1 - 0.5 * low) + (thing.points * 0.5 + calm * 0.5) * 0.5 * low
+            thing_at = thing_at * (1 - 0.5 * low) + thing.points * 0.5 * low
         at.append(thing_at)
         towards.append(thing_facing)
         triangles.append(thing.triangles + count)
@@ -191,27 +205,55 @@ def _draw(
         open_sky.append(thing.open_sky)
         paint.append(thing.paint)
         count += len(thing.points)
-    all_at = np.concatenate(at).astype(np.float32)
+    return _Shape(
+        points=points,
+        at=np.concatenate(at).astype(np.float32),
+        normals=np.concatenate(towards).astype(np.float32),
+        triangles=np.ascontiguousarray(np.concatenate(triangles)),
+        material=np.concatenate(material),
+        cut=np.concatenate(cut),
+        uv=np.concatenate(uv).astype(np.float32),
+        rest=np.concatenate(rest).astype(np.float32),
+        open_sky=np.concatenate(open_sky),
+        paint=np.concatenate(paint),
+    )
+
+
+def _draw(
+    actor: Actor, pose: Pose, camera: Camera, light: Light, depth: Floats, out: Floats, who: Floats, number: int, *, still_last: bool
+) -> tuple[Floats, Floats]:
+    """Draw one person into the buffers; their mesh points [P, 2] on the fine grid, and the pixels their face would cover alone."""
+    shape = _posed(actor, pose, still_last=still_last)
     view, project = _projection(actor, pose, camera, depth.shape[1], depth.shape[0])
-    space, screen = project(all_at)
-    everything = np.ascontiguousarray(np.concatenate(triangles))
-    what = np.concatenate(material)
+    space, screen = project(shape.at)
     owner = np.full(depth.shape, -1, np.int64)
     share = np.zeros((*depth.shape, 3), np.float32)
-    raster.rasterise(
-        screen, everything, what, np.concatenate(cut), np.concatenate(uv).astype(np.float32), actor.surface.density, depth, owner, share
-    )
-    lamps = (light.toward @ view.T).astype(np.float32)
+    raster.rasterise(screen, shape.triangles, shape.material, shape.cut, shape.uv, actor.surface.density, depth, owner, share)
+    person = actor.person
     raster.shade(
-        owner, share, everything, what, space, np.ascontiguousarray(np.concatenate(towards) @ view.T, np.float32),
-        np.concatenate(uv).astype(np.float32), np.concatenate(rest).astype(np.float32), np.concatenate(open_sky), np.concatenate(paint),
-        actor.surface.albedo, actor.surface.bump, skin.canvas().folds, skin.drawn_folds(pose.units, person.age), mesh.eye_centres,
+        owner, share, shape.triangles, shape.material, space, np.ascontiguousarray(shape.normals @ view.T, np.float32),
+        shape.uv, shape.rest, shape.open_sky, shape.paint,
+        actor.surface.albedo, actor.surface.bump, skin.canvas().folds, skin.drawn_folds(pose.units, person.age), load_head().eye_centres,
         np.array(person.iris, np.float32), person.pupil, np.array(person.hair, np.float32), person.shine,
-        lamps, light.colour.astype(np.float32), light.sky.astype(np.float32), light.ground.astype(np.float32), out,
+        (light.toward @ view.T).astype(np.float32), light.colour.astype(np.float32), light.sky.astype(np.float32),
+        light.ground.astype(np.float32), out,
     )  # fmt: skip
     who[owner >= 0] = number
-    flat = project(points)[1][:, :2]
-    return flat, (owner >= 0) & (what[np.maximum(owner, 0)] != raster.PAINT)
+    flat = project(shape.points)[1][:, :2]
+    return flat, (owner >= 0) & (shape.material[np.maximum(owner, 0)] != raster.PAINT)
+
+
+def surface_map(actor: Actor, pose: Pose, camera: Camera) -> Floats:
+    """[H, W, 3] which place of the base mesh's skin each pixel shows, NaN where it shows none; on the fine grid."""
+    height, width = camera.height * camera.oversampling, camera.width * camera.oversampling
+    shape = _posed(actor, pose, still_last=False)
+    _, project = _projection(actor, pose, camera, width, height)
+    depth, owner = np.zeros((height, width), np.float32), np.full((height, width), -1, np.int64)
+    share = np.zeros((height, width, 3), np.float32)
+    raster.rasterise(project(shape.at)[1], shape.triangles, shape.material, shape.cut, shape.uv, actor.surface.density, depth, owner, share)
+    found = (shape.rest[shape.triangles[np.maximum(owner, 0)]] * share[..., None]).sum(2)
+    found[(owner < 0) | (shape.material[np.maximum(owner, 0)] != raster.SKIN)] = np.nan
+    return np.asarray(found)
 
 
 def _projection(actor: Actor, pose: Pose, camera: Camera, width: int, height: int):  # type: ignore[no-untyped-def]
@@ -249,6 +291,7 @@ def _placed(actor: Actor, pose: Pose, points: Floats, alone: Floats, mine: Float
         points=points,
         box=(float(left), float(top), float(right), float(bottom)),
         eyes=np.stack([points[e].mean(0) for e in mesh.eye_points]),
+        landmarks=landmarks.project(points)[list(landmarks.USUAL)],
         visible=min(1.0, seen / max(whole, 1.0)),
         gaze=(right_turn + pose.yaw, up - pose.pitch),
     )

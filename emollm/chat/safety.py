@@ -1,0 +1,44 @@
+"""Words of crisis in what a user writes: help comes first in the answer, whatever the language model would have said.
+
+A small model cannot be trusted with this. The list is short and errs on the side of help; it knows English, German and Danish. It reads the
+user's own words only, never what people say in a clip.
+"""
+
+from __future__ import annotations
+
+import re
+
+from emollm.data.prompts import pools
+
+_CRISIS = re.compile(
+    "|".join(
+        (
+            r"\b(?:kill|hurt|harm|cut|hang|shoot|poison)(?:t?ing)?\s+my\s?self\b",
+            r"\bsuicid(?:e|al)\b|\bselbstmord\b|\bsuizid\b|\bselvmord\b",
+            r"\bend(?:ing)?\s+(?:it\s+all|my\s+(?:own\s+)?life)\b",
+            r"\btak(?:e|ing)\s+my\s+(?:own\s+)?life\b",
+            r"(?<!not )(?<!n't )\b(?:want|wanna|wish|like|longing|ready)(?:\s+(?:to|i\s+could))?\s+(?:just\s+)?(?:die|be\s+dead)\b",
+            r"\bwish\s+i\s+(?:was|were|had\s+never\s+been)\s+(?:dead|born)\b",
+            r"\b(?:rather|better\s+off)\s+(?:be\s+)?dead\b",
+            r"\bbetter\s+off\s+without\s+me\b",
+            r"(?:\bnot|n't|\bnever)\s+want\s+to\s+(?:live|be\s+alive|exist|wake\s+up|be\s+(?:here|around)\s+any\s?more)\b",
+            r"(?:\bno|\bnot\s+a|n't\s+see\s+a)\s+(?:reason|point)\s+(?:to|in|of|for)\s+(?:(?:go|going|keep)\s+(?:on\s+)?)?(?:live|living|being\s+alive)\b",
+            r"\blife\s+is\s+(?:not|n't)\s+worth\b|\bnot\s+worth\s+living\b",
+            r"\bcut(?:ting)?\s+my\s+(?:wrists?|arms?)\b|\boverdos(?:e|ed|ing)\b|\btook\s+(?:a\s+lot\s+of|too\s+many|all\s+the)\s+pills\b",
+            r"\b(?:nobody|no\s+one)\s+would\s+(?:miss|notice|care)\b.{0,25}\b(?:gone|dead|died)\b",
+            r"\bich\s+(?:will|m(?:ö|oe)chte)\s+(?:nur\s+noch\s+)?(?:sterben|nicht\s+mehr\s+leben)\b|\bumbringen\b|\bmir\s+das\s+leben\s+nehmen\b",
+            r"\bjeg\s+vil\s+(?:gerne\s+|bare\s+)?d(?:ø|oe)\b|\btage\s+mit\s+eget\s+liv\b|\bikke\s+leve\s+(?:l(?:æ|ae)ngere|mere)\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+
+
+def in_crisis(text: str) -> bool:
+    """Whether a user's message holds words of suicide or self-harm."""
+    return _CRISIS.search(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) is not None
+
+
+def help_first() -> str:
+    """What an answer to such words begins with; the model goes on from there."""
+    return str(pools("dialogue")["crisis"]["first"])
