@@ -35,6 +35,7 @@ VOICE_STRETCH_S = 4.0
 SCENE_FRAMES = 3
 CLOSE_UP = 0.35  # a face that fills this share of the picture leaves no scene to speak of
 LEAST_STRETCH_S = 0.5
+FEW_FRAMES = 4  # a face seen in so few frames is encoded with its mirror image as well
 
 
 class Speech(Protocol):
@@ -172,8 +173,9 @@ class Perception:
             ]
         )
         points = np.stack([normalise_landmarks(p) for p in track.landmarks])
+        encode = self._face.both_ways if len(crops) <= FEW_FRAMES else self._face
         tokens = torch.cat(
-            [self._face(torch.from_numpy(crops[i : i + 32]), torch.from_numpy(points[i : i + 32])) for i in range(0, len(crops), 32)]
+            [encode(torch.from_numpy(crops[i : i + 32]), torch.from_numpy(points[i : i + 32])) for i in range(0, len(crops), 32)]
         )
         scores = self._face.expressions(tokens).softmax(1).numpy()
         return face_reading(track, tokens, scores, points)

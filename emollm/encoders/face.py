@@ -59,6 +59,7 @@ class FaceEncoder(nn.Module):
         )
         self.join = nn.Sequential(nn.Dropout(dropout), nn.Linear(192 + 96, WIDTH), nn.LayerNorm(WIDTH))
         self.expression = nn.Linear(WIDTH, len(EXPRESSIONS))
+        self.register_buffer("mirror", torch.arange(468))  # which landmark each becomes when the face is mirrored; set by training
 
     def forward(self, crops: Tensor, landmarks: Tensor) -> Tensor:
         """Encode frames.
@@ -76,6 +77,11 @@ class FaceEncoder(nn.Module):
         seen = self.pixels(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))  # [B, 192]
         shape = self.geometry(landmarks[..., :2].to(x.dtype).flatten(1) * 4)  # [B, 96]
         return self.join(torch.cat([seen, shape], 1))
+
+    def both_ways(self, crops: Tensor, landmarks: Tensor) -> Tensor:
+        """[B, 256] mean token of each face and its mirror image: a still has no other frames to steady it. Arguments as of `forward`."""
+        turned = landmarks[:, self.mirror] * landmarks.new_tensor([-1, 1, 1])  # type: ignore[index]
+        return (self(crops, landmarks) + self(crops.flip(2), turned)) / 2
 
     def expressions(self, tokens: Tensor) -> Tensor:
         """[B, 256] tokens to [B, 8] logits in the order of `EXPRESSIONS`."""

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emollm.synth import parts, scene, speech
+from emollm.synth import landmarks, parts, scene, speech
 from emollm.synth.book import book
 from emollm.synth.mesh import load_head
 from emollm.synth.motion import Event, Motion, Sound, animate, drift, plan_blinks, plan_expressions, plan_head
@@ -267,7 +267,7 @@ def truth_of(script: Script, pictures: Sequence[Picture]) -> dict[str, Any]:
                 "gaze": [[round(v, 1) for v in p.gaze] for p in placed],
                 "boxes": [[round(v, 1) for v in p.box] for p in placed],
                 "eyes": [np.round(p.eyes, 1).tolist() for p in placed],
-                "landmarks": [np.round(p.landmarks, 1).tolist() for p in placed],
+                "landmarks": [np.round(landmarks.project(p.points)[list(landmarks.USUAL)], 1).tolist() for p in placed],
                 "visible": [round(p.visible, 3) for p in placed],
             }
         )

@@ -36,7 +36,7 @@ def project(points: Floats) -> Floats:
     return np.asarray((points[corners] * weights[..., None]).sum(1))
 
 
-def fit(people: int = 120, seed: int = 900_000) -> None:
+def fit(people: int = 60, seed: int = 900_000) -> None:
     """Make the table anew from renders of `people` persons and the detector."""
     from emollm import weights
     from emollm.media.tracks import FaceTracker

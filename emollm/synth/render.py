@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from emollm.synth import landmarks, parts, raster, skin
+from emollm.synth import parts, raster, skin
 from emollm.synth.mesh import SHELLS, HeadMesh, load_head, smooth
 from emollm.synth.person import Person, draw_person
 from emollm.synth.units import UNITS
@@ -61,7 +61,6 @@ class Placed:
     points: Floats  # [P, 2] of all mesh points
     box: tuple[float, float, float, float]  # of the face: left, top, right, bottom
     eyes: Floats  # [2, 2] centres of the eyeballs, left and right
-    landmarks: Floats  # [68, 2] the usual 68 points of a face
     visible: float  # share of the face's pixels that nothing covers
     gaze: tuple[float, float]  # degrees, x to the right of the picture, y up
 
@@ -291,7 +290,6 @@ def _placed(actor: Actor, pose: Pose, points: Floats, alone: Floats, mine: Float
         points=points,
         box=(float(left), float(top), float(right), float(bottom)),
         eyes=np.stack([points[e].mean(0) for e in mesh.eye_points]),
-        landmarks=landmarks.project(points)[list(landmarks.USUAL)],
         visible=min(1.0, seen / max(whole, 1.0)),
         gaze=(right_turn + pose.yaw, up - pose.pitch),
     )

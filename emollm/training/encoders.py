@@ -164,6 +164,7 @@ def train_face(faces: FaceSet, *, epochs: int, seed: int, say: Say, batch: int =
         settling[~faces.studio] *= (1 - STUDIO_SHARE) / settling[~faces.studio].sum()
     mirror = mirror_index(faces.points[:2000].mean(0))
     encoder = FaceEncoder().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder.mirror = torch.from_numpy(mirror.astype(np.int64))
     first = epochs * max(1, int(len(labels) * 0.8) // batch)
     phases = [(first, 2e-3, chance), (max(1, round(SETTLE * first)), 6e-4, settling)]
     whole, done = sum(steps for steps, _, _ in phases), 0

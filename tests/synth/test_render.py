@@ -8,12 +8,12 @@ import pytest
 
 from emollm import weights
 from emollm.errors import DataError
-from emollm.media.decode import decode_clip
+from emollm.media.decode import Limits, decode_clip
 from emollm.media.tracks import FaceTracker
 
 pytest.importorskip("numba")
 
-from emollm.synth import dataset, scene
+from emollm.synth import dataset, landmarks, scene
 from emollm.synth.clip import Settings, identity, sentences, write_script
 from emollm.synth.mesh import load_head
 from emollm.synth.render import Actor, Camera, Light, Pose, render
@@ -61,12 +61,21 @@ def test_the_detector_finds_every_person_once(actors, tracker):
         shown = picture(actor)
         found = tracker.find(pixels(shown))
         assert len(found) == 1, actor.person.seed
-        eyes = np.asarray(found[0][0])[[468, 473], :2] if len(found[0][0]) > 468 else None
         left, top, right, bottom = shown.people[0].box
         middle = np.asarray(found[0][0])[:, :2].mean(0)
         assert left < middle[0] < right and top < middle[1] < bottom
-        if eyes is not None:
-            assert np.abs(eyes - shown.people[0].eyes).max() < 0.2 * (right - left)
+
+
+def test_landmarks_of_the_truth_are_where_the_detector_sees_them(actors, tracker):
+    errors = []
+    for actor in actors:
+        shown = picture(actor)
+        found = np.asarray(tracker.find(pixels(shown))[0][0])[:468, :2]
+        true = landmarks.project(shown.people[0].points)
+        apart = np.linalg.norm(shown.people[0].eyes[0] - shown.people[0].eyes[1])
+        usual = list(landmarks.USUAL[17:])  # the 17 of the jaw line slide along it
+        errors.append(np.median(np.linalg.norm(found[usual] - true[usual], axis=1)) / apart)
+    assert np.median(errors) < 0.05, errors
 
 
 def test_an_open_jaw_opens_the_mouth_the_detector_measures(actors, tracker):
@@ -137,7 +146,7 @@ def test_a_clip_can_be_decoded_and_its_truth_fits(made):
     rows = [json.loads(line) for line in (made / "truth.jsonl").read_text().splitlines()]
     assert [r["name"] for r in rows] == ["train-000000", "train-000001", "train-000002"]
     for row in rows:
-        clip = decode_clip(made / row["path"])
+        clip = decode_clip(made / row["path"], Limits(fps=10))
         truth = dataset.read_truth(made / "truth" / f"{row['name']}.json.gz")
         person = truth["people"][0]
         assert len(clip.frames) == len(person["units"]) == len(person["boxes"]) == len(person["head"]) == 10
