@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -143,7 +144,7 @@ def render(cast: Sequence[tuple[Actor, Pose]], camera: Camera, light: Light, bac
         points, face = _draw(actor, pose, camera, light, depth, out, who, number, still_last=number in hands)
         faces.append(face)
         placed.append(points)
-    light_out = np.minimum(out, 1.6).reshape(camera.height, scale, camera.width, scale, 3).mean((1, 3)) * light.exposure
+    light_out = cv2.resize(np.minimum(out, 1.6), (camera.width, camera.height), interpolation=cv2.INTER_AREA) * light.exposure
     image = np.where(light_out < 0.0031308, 12.92 * light_out, 1.055 * np.power(np.maximum(light_out, 1e-6), 1 / 2.4) - 0.055)
     people = []
     for number, (actor, pose) in enumerate(cast):
