@@ -164,13 +164,15 @@ def build(
     else:
         model = EmotionModel.from_adapters(home, llm_folder=folder, dtype=dtype)
     prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt)
-    seeing = perception or build_perception(system, scale, home if (home / "face.safetensors").is_file() else None)
-    version = "untrained" if untrained else _version(home)
+    seeing_own = (home / "face.safetensors").is_file()
+    seeing = perception or build_perception(system, scale, home if seeing_own else None)
+    version = "untrained" if untrained else _version(home, encoders_key(system, scale, home if seeing_own else None))
     return Parts(recipe, scale, seeing, model.eval(), tokenizer, prompts, version)
 
 
-def _version(folder: Path) -> str:
-    digest = hashlib.sha256()
+def _version(folder: Path, encoders: str) -> str:
+    """Short identity of trained adapters and of the encoders they run with."""
+    digest = hashlib.sha256(encoders.encode())
     for path in sorted(folder.rglob("*.safetensors")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:10]

@@ -15,16 +15,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from emollm.errors import EmollmError
 from emollm.synth import landmarks, parts, scene, speech
 from emollm.synth.book import book
 from emollm.synth.mesh import load_head
-from emollm.synth.motion import Event, Motion, Sound, animate, drift, plan_blinks, plan_expressions, plan_head
+from emollm.synth.motion import FAMILIES, Event, Motion, Sound, animate, drift, plan_blinks, plan_expressions, plan_head
 from emollm.synth.render import Actor, Camera, Light, Picture, Pose, render
 from emollm.synth.units import UNITS
 from emollm.values import AUDIO_HZ, Floats
 
 Split = Literal["train", "val"]
-VAL_SHARE = 5  # every fifth person, sentence and family of mixed cases is kept for val
+VAL_SHARE = 5  # every fifth sentence is kept for val
 HELD_OUT = ("confused", "embarrassed")  # expression families only val shows
 
 
@@ -99,7 +100,7 @@ def write_script(settings: Settings, number: int) -> Script:
     chosen = rng.choice(settings.people, min(count, settings.people), replace=False)
     places = _places(len(chosen), rng)
     speaker = int(rng.integers(len(chosen))) if settings.voices != "none" and rng.random() < 0.7 else None
-    families = ["happy", "sad", "surprise", "angry", "fear", "disgust", "contempt", "bored", "pain"]
+    families = [f for f in FAMILIES if f not in HELD_OUT]
     if settings.split == "val":
         families += list(HELD_OUT)
     roles = []
@@ -154,10 +155,11 @@ def _speech(
         files = sorted(
             p for p in Path(settings.voices).rglob("*") if p.suffix.lower() in (".wav", ".ogg", ".flac", ".mp3", ".m4a", ".opus")
         )
-        if files:
-            heard = speech.hear(files[int(rng.integers(len(files)))])
-            longest = int(seconds * AUDIO_HZ)
-            return (replace(heard, audio=heard.audio[:longest]), 0.0), None, None
+        if not files:
+            raise EmollmError(f"no recordings (.wav, .ogg, .flac, .mp3, .m4a, .opus) in {settings.voices}. Give a folder that holds some.")
+        heard = speech.hear(files[int(rng.integers(len(files)))])
+        longest = int(seconds * AUDIO_HZ)
+        return (replace(heard, audio=heard.audio[:longest]), 0.0), None, None
     book = sentences(settings.split)
     kinds = [f for f in shown if f in book] or ["neutral"]
     family = str(rng.choice([kinds[0], "neutral", str(rng.choice(list(book)))], p=[0.5, 0.3, 0.2]))

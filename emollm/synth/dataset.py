@@ -51,7 +51,7 @@ def make(out: Path, settings: Settings, clips: int, *, workers: int = 1, progres
         done += 1
         if progress is not None:
             progress(done, clips)
-    return _gather(out, settings, clips)
+    return _gather(out)
 
 
 def _claim(out: Path, settings: Settings) -> None:
@@ -99,7 +99,7 @@ def _one(job: tuple[Path, Settings, int]) -> int:
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         for image, picture in film(script):
-            placed.append(replace(picture, image=nothing, depth=nothing))
+            placed.append(replace(picture, image=nothing))
             yield image
 
     part = out / "clips" / f".{script.name}.{os.getpid()}.mp4"
@@ -132,7 +132,7 @@ def _captions(script: Script, truth: dict[str, Any]) -> list[dict[str, Any]]:
 _PER_FRAME = ("units", "head", "gaze", "boxes", "eyes", "landmarks", "visible", "identity")
 
 
-def _gather(out: Path, settings: Settings, clips: int) -> Path:
+def _gather(out: Path) -> Path:
     path = out / "truth.jsonl"
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:

@@ -57,7 +57,6 @@ class HeadMesh:
     eye_points: tuple[Ints, Ints]
     eye_centres: Floats  # [2, 3] left and right on the base mesh
     teeth: Ints
-    lower_teeth: Ints
     lashes: Ints
     lash_root: Ints  # skin point next to each lash point
     lash_pull: Floats  # [n, 1] how much of a lash is drawn back to the lid
@@ -146,7 +145,6 @@ def _derive(folder: Path) -> HeadMesh:
         eye_points=eyes,
         eye_centres=np.stack([points[e].mean(0) for e in eyes]).astype(np.float32),
         teeth=teeth,
-        lower_teeth=teeth[points[teeth, 1] < points[teeth, 1].mean()],
         lashes=lashes,
         lash_root=skin[gaps.argmin(1)],
         lash_pull=np.where(upper, 0.45, 0.95)[:, None].astype(np.float32) * np.array([1, 1, 0.8], np.float32),

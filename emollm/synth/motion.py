@@ -17,7 +17,7 @@ from emollm.synth.units import INDEX, UNITS
 from emollm.values import Floats
 
 Kind = Literal["expression", "nod", "shake", "tilt", "turn", "glance", "blink", "speech"]
-_FAMILIES = (*BASIC[1:], "bored", "confused", "pain", "embarrassed")
+FAMILIES = (*BASIC[1:], "bored", "confused", "pain", "embarrassed")
 MICRO_S = 0.35  # an expression shorter than this is a micro-expression
 
 
@@ -77,7 +77,7 @@ def bell(times: Floats, event: Event) -> Floats:
     return np.asarray((rise * rise * (3 - 2 * rise)) * (fall * fall * (3 - 2 * fall)))
 
 
-def plan_expressions(person: Person, seconds: float, rng: np.random.Generator, *, families: Sequence[str] = _FAMILIES) -> list[Event]:
+def plan_expressions(person: Person, seconds: float, rng: np.random.Generator, *, families: Sequence[str] = FAMILIES) -> list[Event]:
     """A plot of expressions: one that grows, a change, a mask that slips, a flicker, a calm face, or loose units."""
     plot = rng.choice(["one", "change", "masked", "flicker", "three", "still", "free"], p=[0.26, 0.27, 0.1, 0.1, 0.1, 0.07, 0.1])
     if plot == "still":

@@ -166,7 +166,7 @@ def draw_person(seed: int, shape_names: Mapping[str, int]) -> Person:
         expressiveness=float(rng.uniform(0.75, 1.2)),
         lopsided=float(np.clip(rng.normal(0, 0.18), -0.6, 0.6)),
         teeth_show=float(rng.beta(2, 2)),
-        voice={"pitch": float(rng.uniform(0.85, 1.15)), "rate": float(rng.uniform(0.88, 1.12)), "tract": float(rng.uniform(0.94, 1.06))},
+        voice={"pitch": float(rng.uniform(0.85, 1.15)), "rate": float(rng.uniform(0.88, 1.12))},
     )
 
 

@@ -72,7 +72,6 @@ class Picture:
 
     image: Floats  # [H, W, 3] sRGB in [0, 1]
     people: tuple[Placed, ...]
-    depth: Floats  # [H, W] 1 / distance, 0 for the background
 
 
 @dataclass(slots=True)
@@ -149,7 +148,7 @@ def render(cast: Sequence[tuple[Actor, Pose]], camera: Camera, light: Light, bac
     people = []
     for number, (actor, pose) in enumerate(cast):
         people.append(_placed(actor, pose, placed[number] / scale, faces[number], who == number, scale))
-    return Picture(np.clip(image, 0, 1).astype(np.float32), tuple(people), depth[::scale, ::scale])
+    return Picture(np.clip(image, 0, 1).astype(np.float32), tuple(people))
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def speak(text: str, person: Person, family: str = "neutral", language: str = "e
 
     Args:
         text: Plain words.
-        person: Their own pitch, rate and vocal tract.
+        person: Their own pitch and rate.
         family: Key of PROSODY; others speak neutrally.
         language: A voice of espeak-ng.
         strength: 0 speaks neutrally whatever the family.

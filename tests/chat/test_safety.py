@@ -72,5 +72,7 @@ def test_help_comes_first_and_the_model_goes_on():
     assert help_first() not in calm
 
 
-def test_what_is_said_in_a_clip_is_not_the_users_word():
-    assert not in_crisis("How does this person feel, and how can you tell?")
+def test_only_the_users_last_words_count():
+    toy = LocalBackend(build("emollm", "toy"))
+    quoted = [Message("user", "What did she say?"), Message("assistant", "She said: I want to die."), Message("user", "Why?")]
+    assert help_first() not in toy.reply(quoted, Sampling(max_new_tokens=4)).text()

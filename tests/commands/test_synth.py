@@ -33,6 +33,14 @@ def test_wrong_options_are_told_in_one_line(tmp_path, arguments, said):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_without_recordings_is_refused(tmp_path):
+    weights.pull("makehuman-head")
+    (tmp_path / "empty").mkdir()
+    options = ["--clips", "8", "--people", "1", "--seconds", "0.2", "--size", "96", "--workers", "1"]
+    done = run("--out", str(tmp_path / "out"), *options, "--voices", str(tmp_path / "empty"))
+    assert done.returncode == 2 and "no recordings" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_two_clips_with_a_preview(tmp_path):
     weights.pull("makehuman-head")
     options = ["--clips", "2", "--people", "2", "--seconds", "0.4", "--fps", "10", "--size", "96", "--voices", "none", "--workers", "1"]
