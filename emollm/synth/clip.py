@@ -223,7 +223,7 @@ def _with_hand(role: Role, rng: np.random.Generator, number: int) -> Actor:
     else:
         thing = parts.thing(mesh, role.actor.base, number)
     actor = role.actor
-    return Actor(actor.person, actor.base, actor.surface, [*actor.things, thing], actor.eye_y)
+    return Actor(actor.person, actor.base, actor.surface, actor.hair_lift, [*actor.things, thing], actor.eye_y)
 
 
 def sound_of(script: Script) -> Floats | None:
@@ -246,6 +246,7 @@ def truth_of(script: Script, pictures: Sequence[Picture]) -> dict[str, Any]:
     people = []
     for i, role in enumerate(script.roles):
         placed = [p.people[i] for p in pictures]
+        anchors = landmarks.Anchors.of(role.actor.person)
         shown = [e for e in role.motion.events if e.kind == "expression"]
         people.append(
             {
@@ -269,7 +270,7 @@ def truth_of(script: Script, pictures: Sequence[Picture]) -> dict[str, Any]:
                 "gaze": [[round(v, 1) for v in p.gaze] for p in placed],
                 "boxes": [[round(v, 1) for v in p.box] for p in placed],
                 "eyes": [np.round(p.eyes, 1).tolist() for p in placed],
-                "landmarks": [np.round(landmarks.project(p.points)[list(landmarks.USUAL)], 1).tolist() for p in placed],
+                "landmarks": [np.round(anchors.project(p.points)[list(landmarks.USUAL)], 1).tolist() for p in placed],
                 "visible": [round(p.visible, 3) for p in placed],
             }
         )

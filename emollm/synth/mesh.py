@@ -56,7 +56,8 @@ class HeadMesh:
     units: Floats  # [52, P * 3]
     eye_points: tuple[Ints, Ints]
     eye_centres: Floats  # [2, 3] left and right on the base mesh
-    teeth: Ints
+    teeth: tuple[Ints, Ints]  # upper and lower
+    tongue: Ints
     lashes: Ints
     lash_root: Ints  # skin point next to each lash point
     lash_pull: Floats  # [n, 1] how much of a lash is drawn back to the lid
@@ -100,6 +101,9 @@ def _derive(folder: Path) -> HeadMesh:
     corner_point = data["corner_point"].astype(np.int64)
     uv = data["corner_texel"].astype(np.float32)
     rest = points[corner_point]
+    # Lower lashes are a row of blocks at the size faces have here: left out.
+    drawn = (material != raster.LASHES) | (rest[triangles][..., 1].mean(1) > _UPPER_LID_Y)
+    triangles, material = triangles[drawn], material[drawn]
 
     # Hair layers: copies of the scalp, to be lifted along the normals. The upper ones hold only the densest strands.
     scalp = triangles[(material == raster.SKIN) & (hair_line(rest)[triangles].max(1) > -0.12)]
@@ -124,10 +128,9 @@ def _derive(folder: Path) -> HeadMesh:
     def points_of(what: int) -> Ints:
         return np.unique(data["corner_point"].astype(np.int64)[np.unique(triangles[material == what])])
 
-    teeth, lashes, skin = points_of(raster.TEETH), points_of(raster.LASHES), points_of(raster.SKIN)
+    lashes, skin = points_of(raster.LASHES), points_of(raster.SKIN)
     eyes = (points_of(raster.EYE_LEFT), points_of(raster.EYE_RIGHT))
     gaps = np.square(points[lashes][:, None] - points[skin][None]).sum(-1)
-    upper = points[lashes, 1] > _UPPER_LID_Y
     mesh = HeadMesh(
         points=points,
         triangles=data["triangles"].astype(np.int64),
@@ -144,14 +147,30 @@ def _derive(folder: Path) -> HeadMesh:
         units=moves[[at[f"unit/{u}"] for u in UNITS]].reshape(len(UNITS), -1),
         eye_points=eyes,
         eye_centres=np.stack([points[e].mean(0) for e in eyes]).astype(np.float32),
-        teeth=teeth,
+        teeth=_rows_of_teeth(points, data["corner_point"].astype(np.int64)[triangles[material == raster.TEETH]]),
+        tongue=points_of(raster.TONGUE),
         lashes=lashes,
         lash_root=skin[gaps.argmin(1)],
-        lash_pull=np.where(upper, 0.45, 0.95)[:, None].astype(np.float32) * np.array([1, 1, 0.8], np.float32),
+        lash_pull=np.repeat(np.array([[0.45, 0.45, 0.36]], np.float32), len(lashes), 0),  # pulled once at rest and once when moved
         masks={str(n): m for n, m in zip(data["mask_names"], data["masks"], strict=True)},
     )
     mesh.open_sky[:] = _open_sky(mesh)
     return mesh
+
+
+def _rows_of_teeth(points: Floats, triangles: Ints) -> tuple[Ints, Ints]:
+    """Upper and lower teeth: the two pieces that share no triangle."""
+    piece = {int(p): int(p) for p in np.unique(triangles)}
+    changed = True
+    while changed:
+        changed = False
+        for corners in triangles.tolist():
+            least = min(piece[c] for c in corners)
+            for c in corners:
+                if piece[c] != least:
+                    piece[c], changed = least, True
+    first, second = (np.array([p for p, of in piece.items() if of == name]) for name in sorted(set(piece.values())))
+    return (first, second) if points[first, 1].mean() > points[second, 1].mean() else (second, first)
 
 
 def _open_sky(mesh: HeadMesh, directions: int = 64, side: int = 320) -> Floats:

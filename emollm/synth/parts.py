@@ -177,7 +177,15 @@ def glasses(person: Person, mesh: HeadMesh, base: Floats) -> Part:
                 1,
             )
         )
+    lines[:3] = [_before(line, base, thick + 0.02) for line in lines[:3]]
     return _painted(_join([_tube(line, thick) for line in lines]), np.array(person.glasses_colour))
+
+
+def _before(line: Floats, base: Floats, gap: float) -> Floats:
+    """A line [k, 3] brought forward as a whole until no point of the face near it is less than `gap` behind."""
+    near = np.abs(base[None, :, 0] - line[:, None, 0]) + np.abs(base[None, :, 1] - line[:, None, 1]) < 0.06
+    skin = np.where(near, base[None, :, 2], -np.inf).max(1)
+    return np.asarray(line + np.array([0, 0, max(0.0, float((skin + gap - line[:, 2]).max()))]))
 
 
 def hand(person: Person, mesh: HeadMesh, base: Floats, where: str, seed: int) -> Part:

@@ -18,6 +18,7 @@ Glasses = Literal["none", "round", "square", "wide"]
 _AGES = ("baby", "child", "young", "old")
 _AGE_AT = (0.0, 1 / 3, 2 / 3, 1.0)
 _LEFT_OUT = ("neck-trans", "head-trans", "head-age", "head-angle", "measure", "eye-trans")  # they move the whole head, or break the eyes
+_ASIDE = ("mouth-trans-in", "mouth-trans-out", "nose-trans-in", "nose-trans-out")  # whole parts to one side, as hardly any face is
 _DARK, _MIDDLE, _LIGHT = np.array([0.085, 0.040, 0.022]), np.array([0.36, 0.19, 0.115]), np.array([0.66, 0.42, 0.32])  # skin, linear light
 _HAIR = ((0.012, 0.009, 0.008), (0.035, 0.020, 0.012), (0.09, 0.05, 0.025), (0.25, 0.16, 0.07), (0.20, 0.06, 0.02))
 _IRIS = ((0.06, 0.03, 0.015), (0.12, 0.06, 0.02), (0.10, 0.16, 0.22), (0.10, 0.15, 0.07))
@@ -61,6 +62,9 @@ class Person:
     pattern: Literal["plain", "stripes", "checks", "heather"]
     neckline: Neckline
     expressiveness: float  # how strongly this person moves their face
+    reach: float  # how far their face moves at full strength, about 1
+    droop: float  # of the upper lids at rest, as a share of a blink
+    brow_rest: float  # height of the brows at rest: below 0 low
     lopsided: float  # habit of moving one side more: -1 left only, 1 right only
     teeth_show: float  # habit of showing teeth when smiling
     voice: Mapping[str, float] = field(default_factory=dict)
@@ -110,7 +114,7 @@ def draw_person(seed: int, shape_names: Mapping[str, int]) -> Person:
     age = float(rng.uniform(0.3, 0.48) if band < 0.1 else rng.uniform(0.55, 0.8) if band < 0.68 else rng.uniform(0.8, 1.0))
     origins = rng.dirichlet([0.4] * 3)
     child = age < 0.48
-    tone = float(np.clip(origins @ np.array([0.2, 0.66, 0.78]) + rng.normal(0, 0.1), 0.08, 0.97))
+    tone = float(np.clip(origins @ np.array([0.2, 0.66, 0.78]) + rng.normal(0, 0.13), 0.08, 0.97))
     skin = np.array([np.interp(tone, [0.08, 0.5, 0.97], [_DARK[c], _MIDDLE[c], _LIGHT[c]]) for c in range(3)])
     skin = skin * (1 + rng.normal(0, 0.05, 3)) * (1 + rng.normal(0, 0.05))
     european = origins[2] > 0.5
@@ -128,7 +132,7 @@ def draw_person(seed: int, shape_names: Mapping[str, int]) -> Person:
     if child and style in ("bald", "buzz"):
         style = "short"
     grown = male and not child and age > 0.56
-    beard = float(rng.choice([0, 0.3, 0.6, 0.95], p=[0.45, 0.2, 0.2, 0.15])) if grown else 0.0
+    beard = float(rng.choice([0, 0.3, 0.6, 0.95], p=[0.34, 0.24, 0.22, 0.2])) if grown else 0.0
     make_up = float(rng.beta(1, 2)) if not male and not child else 0.0
 
     def colour(low: float, high: float) -> tuple[float, float, float]:
@@ -146,9 +150,9 @@ def draw_person(seed: int, shape_names: Mapping[str, int]) -> Person:
         freckles=float(rng.uniform(0.3, 1)) if european and rng.random() < 0.2 else 0.0,
         hair=_triple(hair),
         hair_style=str(style),  # type: ignore[arg-type]
-        hair_thickness=float(rng.uniform(0.16, 0.42) if style == "curls" else rng.uniform(0.05, 0.2)),
+        hair_thickness=float(rng.uniform(0.16, 0.5) if style == "curls" else rng.uniform(0.05, 0.2)),
         hair_length=float(rng.uniform(1.5, 2.4) if style == "long" else rng.uniform(0.75, 1.35)),
-        hair_line=float(rng.uniform(-0.08, 0.1) + (rng.uniform(0, 0.3) if male and age > 0.75 else 0)),
+        hair_line=float(rng.uniform(-0.16, 0.08) + (rng.uniform(0, 0.3) if male and age > 0.75 else 0)),
         beard=beard,
         beard_shape=str(rng.choice(["full", "goatee", "moustache", "stubble"], p=[0.4, 0.2, 0.15, 0.25])),  # type: ignore[arg-type]
         brows=float(rng.uniform(0.5, 1.1)),
@@ -164,6 +168,9 @@ def draw_person(seed: int, shape_names: Mapping[str, int]) -> Person:
         pattern=str(rng.choice(["plain", "stripes", "checks", "heather"], p=[0.5, 0.18, 0.12, 0.2])),  # type: ignore[arg-type]
         neckline=str(rng.choice(["crew", "v-neck", "collar", "turtleneck"], p=[0.4, 0.2, 0.28, 0.12])),  # type: ignore[arg-type]
         expressiveness=float(rng.uniform(0.75, 1.2)),
+        reach=float(rng.uniform(0.85, 1.15)),
+        droop=float(rng.uniform(0.02, 0.16)),
+        brow_rest=float(np.clip(rng.normal(-0.15, 0.2), -0.6, 0.3)),
         lopsided=float(np.clip(rng.normal(0, 0.18), -0.6, 0.6)),
         teeth_show=float(rng.beta(2, 2)),
         voice={"pitch": float(rng.uniform(0.85, 1.15)), "rate": float(rng.uniform(0.88, 1.12))},
@@ -213,12 +220,16 @@ def _draw_features(rng: np.random.Generator, names: Mapping[str, int]) -> dict[s
         sided = feature[:2] in ("l-", "r-")
         key = feature[2:] if sided else feature
         if key not in drawn:
-            drawn[key] = abs(rng.normal()) * 0.36 * (rng.random() < 0.34)
+            drawn[key] = abs(rng.normal()) * 0.58 * (rng.random() < 0.45)
         value = abs(rng.normal()) * 0.15 * (rng.random() < 0.3) if feature.startswith("asym") else drawn[key]
         if sided:
             value *= 1 + rng.normal() * 0.08
         if "trans" in feature or "scale" in feature:
             value *= 0.6
+        if feature.startswith(("head", "forehead")):  # skulls differ less than noses do
+            value *= 0.5
+        if feature in _ASIDE:
+            value *= 0.15
         if value > 0.02:
-            shape[name] = float(min(0.6, value))  # beyond this faces become caricatures
+            shape[name] = float(min(0.85, value))  # beyond this faces become caricatures
     return shape

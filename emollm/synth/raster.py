@@ -64,17 +64,14 @@ def rasterise(
                 if near <= depth[y, x]:
                     continue
                 p0, p1, p2 = w0 * screen[a, 2] / near, w1 * screen[b, 2] / near, w2 * screen[c, 2] / near
-                if what == SHELL or what == DRAPE or what == LASHES:
+                if what == SHELL or what == DRAPE:
                     u = p0 * uv[a, 0] + p1 * uv[b, 0] + p2 * uv[c, 0]
                     v = p0 * uv[a, 1] + p1 * uv[b, 1] + p2 * uv[c, 1]
                     if what == SHELL:
                         i, j = min(side - 1, max(0, int(u * side))), min(side - 1, max(0, int((1 - v) * side)))
                         if alpha[j, i] < cut[t]:
                             continue
-                    elif what == DRAPE:
-                        if u < 0.0 or v > 1.0:  # outside the parting and below the tips
-                            continue
-                    elif lattice(int(u * 900.0), int(v * 30.0), 1, 7) < 0.5:  # single lashes
+                    elif u < 0.0 or v > 1.0:  # outside the parting and below the tips
                         continue
                 depth[y, x] = near
                 owner[y, x] = t
@@ -256,7 +253,7 @@ def shade(
                 glint, gloss, open_ = 0.1, 40.0, 0.5 + 0.12 * open_
                 nx, ny, nz = nx * 0.35, ny * 0.3 - 0.05, nz + 0.6
             elif what == TONGUE:
-                red, green, blue, glint, gloss, open_ = 0.5, 0.2, 0.18, 0.2, 30.0, 0.2 + 0.5 * open_
+                red, green, blue, glint, gloss, open_ = 0.33, 0.10, 0.09, 0.12, 30.0, 0.15 + 0.4 * open_
             elif what == LASHES:
                 red, green, blue, glint = 0.03, 0.022, 0.018, 0.0
             elif what == DRAPE:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emollm.synth import parts, raster, skin
-from emollm.synth.mesh import SHELLS, HeadMesh, load_head, smooth
+from emollm.synth.mesh import SHELLS, HeadMesh, hair_line, load_head, smooth
 from emollm.synth.person import Person, draw_person
-from emollm.synth.units import UNITS
+from emollm.synth.units import INDEX, UNITS, both
 from emollm.values import Floats
 
 FIELD_OF_VIEW = 24.0  # degrees, vertical
@@ -81,6 +81,7 @@ class Actor:
     person: Person
     base: Floats  # [P, 3]
     surface: skin.Surface
+    hair_lift: Floats  # [C] how far each corner of the hair's layers stands off the scalp, decimetres
     things: list[parts.Part] = field(default_factory=list)
     eye_y: float = 0.0
 
@@ -89,8 +90,9 @@ class Actor:
         """Shape and paint a person; a quarter of a second."""
         mesh = load_head()
         base = mesh.shaped(dict(person.shape)).astype(np.float32)
-        base[mesh.teeth] = _settle_teeth(mesh, base)
-        actor = cls(person, base, skin.paint(person), eye_y=parts.Frame.of(mesh, base).eye_y)
+        _settle_mouth(mesh, base)
+        base = mesh.moved(base, both(eyeBlink=person.droop, browDown=max(0.0, -person.brow_rest), browOuterUp=max(0.0, person.brow_rest)))
+        actor = cls(person, base, skin.paint(person), _hair_lift(person, mesh), eye_y=parts.Frame.of(mesh, base).eye_y)
         if person.hair_style in ("long", "bob"):
             actor.things.append(parts.hanging_hair(person, mesh, base))
         if person.hair_style == "bun":
@@ -105,10 +107,48 @@ class Actor:
         return cls.of(draw_person(seed, load_head().shape_index))
 
 
-def _settle_teeth(mesh: HeadMesh, base: Floats) -> Floats:
-    """Teeth a little smaller and further back, or they poke through the lips of some shapes."""
-    middle = base[mesh.teeth].mean(0)
-    return np.asarray(middle + (base[mesh.teeth] - middle) * np.array([0.76, 0.9, 0.84]) + np.array([0, 0.012, -0.08]))
+def _hair_lift(person: Person, mesh: HeadMesh) -> Floats:
+    """[C] height of the hair's layers: low at the hairline, uneven over the head, in lumps where it curls."""
+    layered = mesh.shell_height > 0
+    lift = np.zeros(len(mesh.rest), np.float32)
+    if person.hair_style not in ("short", "curls"):
+        lift[layered] = mesh.shell_height[layered] * (0.025 if person.hair_style == "buzz" else 0.05)
+        return lift
+    at = mesh.rest[layered]
+    curly = person.hair_style == "curls"
+    inside = hair_line(at) - person.hair_line * smooth(0.3, 0.9, at[:, 2])
+    taper = smooth(-0.06, 0.30 if curly else 0.22, inside) * (0.35 + 0.65 * smooth(6.9, 7.6, at[:, 1]))
+    lumps = raster.noise(at, 6.5 if curly else 3.0, person.seed % 9973) * (1.1 if curly else 0.7) + (0.35 if curly else 0.6)
+    fine = 1 + (0.3 if curly else 0.25) * (raster.noise(at, 24.0, person.seed % 9967) - 0.5)
+    lift[layered] = mesh.shell_height[layered] * person.hair_thickness * (0.12 + 0.88 * taper) * lumps * fine
+    return lift
+
+
+def _settle_mouth(mesh: HeadMesh, base: Floats) -> None:
+    """Teeth smaller and further back, or they poke through the lips of some shapes; the upper ones low enough to show, the tongue behind."""
+    for row, down, apart in zip(mesh.teeth, (-0.05, -0.02), (0.16, -0.16), strict=True):
+        middle = base[row].mean(0)
+        base[row] = middle + (base[row] - middle) * np.array([0.8, 0.85, 0.84]) + np.array([0, down, -0.07])
+        base[row, 1] += apart * (base[row, 2].max() - base[row, 2])  # or the side teeth of an open mouth stand out like fangs
+    for eye in mesh.eye_points:  # or lids that hang cut into the eyeball
+        centre = base[eye].mean(0)
+        base[eye] = centre + (base[eye] - centre) * 0.97
+    middle = base[mesh.tongue].mean(0)
+    base[mesh.tongue] = middle + (base[mesh.tongue] - middle) * np.array([0.75, 0.8, 0.8]) + np.array([0, -0.06, -0.16])
+
+
+# How far a unit at 1 moves a face, against the mesh's own: MakeHuman's are milder than what faces do at their strongest.
+# Measured with two outside networks on seven prototypes (docs/results.md). Gaze and blinks are exact as they are.
+_REACH = {"browInner": 2.2, "browOuter": 1.2, "browDown": 1.7, "nose": 1.9, "cheek": 1.5, "mouth": 1.5, "jaw": 1.2, "eyeSquint": 1.4, "eyeWide": 1.7}
+REACH: Floats = np.array([next((v for k, v in _REACH.items() if name.startswith(k)), 1.0) for name in UNITS], np.float32)
+_BLINK = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
+
+
+def _reached(person: Person, units: Floats) -> Floats:
+    """[52] strengths for the mesh from facial units of a person; lids that hang at rest have less far to close."""
+    found = np.asarray(units * np.where(REACH > 1, REACH * person.reach, 1.0), np.float32)
+    found[_BLINK] *= 1 - person.droop
+    return found
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> Floats:
@@ -169,7 +209,7 @@ class _Shape:
 
 def _posed(actor: Actor, pose: Pose, *, still_last: bool) -> _Shape:
     mesh, person = load_head(), actor.person
-    points = mesh.moved(actor.base, pose.units)
+    points = mesh.moved(actor.base, _reached(person, pose.units))
     normal = np.zeros_like(points)
     raster.normals(points, mesh.triangles, normal)
     turn = rotation(pose.yaw, pose.pitch, pose.roll)
@@ -181,8 +221,7 @@ def _posed(actor: Actor, pose: Pose, *, still_last: bool) -> _Shape:
 
     points, normal = turned(points, normal)
     corner, facing = points[mesh.corner_point], normal[mesh.corner_point]
-    thick = person.hair_thickness if person.hair_style in ("short", "curls") else 0.05 if person.hair_style != "buzz" else 0.025
-    corner = corner + facing * (mesh.shell_height * thick)[:, None]
+    corner = corner + facing * actor.hair_lift[:, None]
     layers = _SHELL_LAYERS[person.hair_style]
     shown = (mesh.material != raster.SHELL) | (mesh.shell_height[mesh.corner_triangles[:, 0]] <= layers / SHELLS + 1e-6)
     at, towards, triangles, material, cut = [corner], [facing], [mesh.corner_triangles[shown]], [mesh.material[shown]], [mesh.cut[shown]]

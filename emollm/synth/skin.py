@@ -91,8 +91,8 @@ def _folds(at: Floats) -> Floats:
     for height in (7.62, 7.72, 7.82):
         crease = np.exp(-(((y - height - 0.02 * np.cos(side * 4)) / 0.014) ** 2)) * smooth(0.5, 0.3, side) * front * 0.55
         found[:, 0] = np.maximum(found[:, 0], crease)
-    found[:, 1] = np.exp(-(((side - 0.055 - 0.03 * (y - 7.45)) / 0.016) ** 2)) * np.exp(-(((y - 7.46) / 0.09) ** 2)) * front * 0.8
-    found[:, 2] = line(0.18, 6.99, 0.37, 6.66, 0.022, 0.03) * front * 0.75
+    found[:, 1] = np.exp(-(((side - 0.055 - 0.03 * (y - 7.45)) / 0.019) ** 2)) * np.exp(-(((y - 7.45) / 0.07) ** 2)) * front * 0.6
+    found[:, 2] = line(0.19, 6.98, 0.36, 6.68, 0.034, 0.03) * front * 0.5
     for fan in (-0.06, 0.0, 0.06):
         found[:, 3] = np.maximum(found[:, 3], line(0.53, 7.29 + fan * 0.6, 0.65, 7.29 + fan * 1.6, 0.014) * 0.36)
     found[:, 4] = np.exp(-(((y - 7.36) / 0.016) ** 2)) * smooth(0.12, 0.06, side) * front * 0.7
@@ -113,11 +113,11 @@ def drawn_folds(units: Floats, age: float) -> Floats:
     old = max(0.0, (age - 0.7) * 1.6)
     return np.array(
         [
-            0.55 * max(unit("browInnerUp"), pair("browOuterUp")) + old * 0.7,
-            pair("browDown") + old * 0.4,
-            max(pair("mouthSmile"), pair("noseSneer"), pair("mouthUpperUp") * 0.8) * 0.9 + old,
+            0.9 * max(unit("browInnerUp"), pair("browOuterUp")) + old * 0.7,
+            1.8 * pair("browDown") + old * 0.4,
+            max(pair("mouthSmile"), pair("noseSneer"), pair("mouthUpperUp") * 0.8) * 1.4 + old,
             max(pair("cheekSquint"), pair("eyeSquint") * 0.7, pair("mouthSmile") * 0.4) + old * 0.8,
-            pair("noseSneer") + old * 0.2,
+            1.6 * pair("noseSneer") + old * 0.2,
             max(pair("mouthFrown"), unit("mouthShrugLower")) + old * 0.5,
         ],
         np.float32,
@@ -137,10 +137,13 @@ def paint(person: Person) -> Surface:
     colour = np.repeat(np.array(person.skin, np.float32)[None], len(x), 0)
     colour *= (1 + 0.18 * coarse + 0.10 * middle + 0.10 * fine + 0.08 * pores)[:, None]
     flush = np.exp(-(((side - 0.45) / 0.2) ** 2 + ((y - 6.98) / 0.18) ** 2)) * front * 0.9
-    flush = flush * (1 + 0.8 * person.make_up) + np.exp(-((side / 0.12) ** 2 + ((y - 7.0) / 0.1) ** 2)) * front * 0.8 + masks["ears"] * 0.5
+    own = np.random.default_rng([person.seed, 12])
+    flush = flush * own.uniform(0.2, 1.6) * (1 + 0.8 * person.make_up) + np.exp(-((side / 0.12) ** 2 + ((y - 7.0) / 0.1) ** 2)) * front * 0.8 + masks["ears"] * 0.5
     colour *= 1 + flush[:, None] * np.array([0.10, -0.13, -0.12])
     bags = np.exp(-(((side - 0.3) / 0.17) ** 2 + ((y - 7.14) / 0.05) ** 2)) * front * (0.1 + 0.5 * max(0, person.age - 0.62))
-    colour *= (1 - bags)[:, None]
+    sockets = np.exp(-(((side - 0.28) / 0.2) ** 2 + ((y - 7.3) / 0.13) ** 2)) * front * own.uniform(0, 0.3)
+    colour *= (1 - bags)[:, None] * (1 - sockets)[:, None]
+    _paint_moles(colour, at, own)
     if person.age > 0.8:
         colour *= (1 - (noise(at, 25.0, seed + 9) > 0.78) * (person.age - 0.8) * 1.1)[:, None]
     if person.freckles:
@@ -172,6 +175,15 @@ def paint(person: Person) -> Surface:
     return Surface(albedo.reshape(SIDE, SIDE, 7), bump.reshape(SIDE, SIDE, 3), hairs.reshape(SIDE, SIDE))
 
 
+def _paint_moles(colour: Floats, at: Floats, rng: np.random.Generator) -> None:
+    """A few dark spots, each person's own."""
+    for _ in range(int(rng.poisson(1.6))):
+        place = np.array([rng.uniform(-0.6, 0.6), rng.uniform(6.35, 7.8)])
+        size = rng.uniform(0.010, 0.022)
+        spot = np.exp(-(np.square(at[:, :2] - place).sum(1) / size**2)) * (at[:, 2] > 0.6) * rng.uniform(0.4, 0.8)
+        colour *= (1 - spot)[:, None]
+
+
 def _paint_lips(colour: Floats, person: Person, masks: dict[str, Floats], fine: Floats) -> None:
     natural = np.array(person.skin) * np.array([1.0, 0.55, 0.58]) * 0.95
     painted = np.array([0.35, 0.05, 0.07]) * (0.4 + 0.8 * np.mean(person.skin))
@@ -184,17 +196,28 @@ def _paint_lips(colour: Floats, person: Person, masks: dict[str, Floats], fine: 
     colour += np.array([0.2, 0.055, 0.05]) * inside
 
 
-def _paint_brows(colour: Floats, person: Person, at: Floats, seed: int) -> None:
-    x, y, z = at.T
-    side = np.abs(x)
+def _brow_line(person: Person, side: Floats) -> tuple[Floats, Floats]:
+    """Height of the brow's middle and half its width, at distances [n] from the middle of the face; base mesh."""
     rng = np.random.default_rng([person.seed, 2])
     arch, thick, height = rng.uniform(0.045, 0.1), rng.uniform(0.8, 1.35), rng.uniform(-0.012, 0.015)
     along = np.clip((side - 0.12) / 0.38, 0, 1)
     middle = 7.455 + height + arch * np.sin(along * np.pi * 0.72) - 0.02 * along
-    width = (0.040 - 0.022 * along) * (0.75 + 0.4 * person.brows) * thick
-    strokes = 0.6 + 0.9 * (noise(np.stack([side * 2.2 + y, y * 0.6, z], 1).astype(np.float32), 38.0, seed + 4) - 0.3)
-    share = np.exp(-(((y - middle) / width) ** 4)) * smooth(0.09, 0.13, side) * smooth(0.545, 0.48, side) * (z > 0.8)
-    share = np.clip(share * np.clip(strokes, 0, 1) * person.brows * 1.15, 0, 0.95)[:, None]
+    return np.asarray(middle), np.asarray((0.040 - 0.022 * along) * (0.75 + 0.4 * person.brows) * thick)
+
+
+def brow_edge(person: Person, side: float) -> float:
+    """Height of the upper edge of a person's brow on the base mesh, `side` decimetres from the middle of the face."""
+    middle, width = _brow_line(person, np.array([side]))
+    return float(middle[0] + width[0])
+
+
+def _paint_brows(colour: Floats, person: Person, at: Floats, seed: int) -> None:
+    x, y, z = at.T
+    side = np.abs(x)
+    middle, width = _brow_line(person, side)
+    strokes = 0.72 + 0.5 * (noise(np.stack([side * 1.6 + y, y * 0.5, z * 0.5], 1).astype(np.float32), 60.0, seed + 4) - 0.3)
+    share = np.exp(-(((y - middle) / width) ** 4)) * smooth(0.08, 0.16, side) * smooth(0.56, 0.44, side) * (z > 0.8)
+    share = np.clip(share * np.clip(strokes, 0, 1) * person.brows * 1.2, 0, 0.95)[:, None]
     colour *= 1 - share
     colour += np.array(person.hair) * 0.8 * share
 
@@ -204,7 +227,7 @@ def _paint_beard(colour: Floats, person: Person, at: Floats, masks: dict[str, Fl
     side = np.abs(x)
     jaw = smooth(6.95, 6.75, y - 0.35 * smooth(0.35, 0.75, side)) * smooth(5.95, 6.2, y) * smooth(0.15, 0.5, z)
     below_lip = 1 - 0.5 * np.exp(-((side / 0.13) ** 2 + ((y - 6.47) / 0.05) ** 2))
-    lip = smooth(0.3, 0.22, side) * (np.abs(y - 6.83) < 0.11) * smooth(0.8, 1.0, z)
+    lip = smooth(0.30, 0.20, side) * smooth(6.64, 6.68, y) * smooth(6.845 - 0.14 * side, 6.80 - 0.14 * side, y) * smooth(1.2, 1.4, z)
     chin = smooth(0.3, 0.22, side) * (y < 6.62) * jaw
     region = {"full": jaw, "stubble": jaw, "goatee": np.maximum(lip, chin), "moustache": lip}[person.beard_shape] * below_lip
     amount = person.beard * (0.4 if person.beard_shape == "stubble" else 1.0)
@@ -220,10 +243,11 @@ def _hair_density(person: Person, at: Floats, masks: dict[str, Floats], seed: in
         return np.zeros(len(x), np.float32)
     wave = 0.06 * (noise(at, 7.0, seed + 6) - 0.5)
     strand = noise(np.stack([x * 1.6, y * 0.35, z * 0.8], 1).astype(np.float32), 60.0, seed + 7)
-    curls = noise(at, 26.0, seed + 11)
+    curls = 0.3 + 0.7 * noise(at, 30.0, seed + 11)  # few holes: the lumps make the outline
     inside = hair_line(at) - person.hair_line * smooth(0.3, 0.9, z) - wave
     grain = 0.35 + 0.65 * (curls if person.hair_style == "curls" else strand)
-    return np.asarray(smooth(-0.05, 0.14, inside) * grain * (1 - masks["ears"]), np.float32)
+    soft = 0.14 if person.hair_style in ("short", "curls") else 0.28  # close-cut and tied-back hair thins out towards the face
+    return np.asarray(smooth(-0.05, soft, inside) * grain * (1 - masks["ears"]), np.float32)
 
 
 def _paint_clothes(colour: Floats, person: Person, at: Floats, seed: int) -> Floats:
@@ -234,11 +258,11 @@ def _paint_clothes(colour: Floats, person: Person, at: Floats, seed: int) -> Flo
     if person.neckline == "v-neck":
         edge = np.where(z > -0.2, (np.abs(x) * 0.75 - (y - 5.35) * 0.6), (5.98 - y))
     elif person.neckline == "turtleneck":
-        edge = 6.32 - y
+        edge = 6.14 - y
     else:
         oval = np.sqrt((x / wide) ** 2 + (np.minimum(y - 6.12, 0) / deep) ** 2)
         edge = np.where(z > -0.2, (oval - 1) * deep, 6.04 - y)
-    covered = smooth(-0.008, 0.012, edge) * smooth(*((6.36, 6.3) if person.neckline == "turtleneck" else (6.1, 6.04)), y)
+    covered = smooth(-0.008, 0.012, edge) * smooth(*((6.16, 6.1) if person.neckline == "turtleneck" else (6.1, 6.04)), y)
     rib = ((edge > 0) & (edge < 0.055)).astype(np.float32) * (0.6 + 0.4 * np.cos(40 * np.arctan2(x, y - 6.121)))
     first, second = np.array(person.clothes), np.array(person.clothes_second)
     share = {

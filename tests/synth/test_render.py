@@ -71,7 +71,7 @@ def test_landmarks_of_the_truth_are_where_the_detector_sees_them(actors, tracker
     for actor in actors:
         shown = picture(actor)
         found = np.asarray(tracker.find(pixels(shown))[0][0])[:468, :2]
-        true = landmarks.project(shown.people[0].points)
+        true = landmarks.Anchors.of(actor.person).project(shown.people[0].points)
         apart = np.linalg.norm(shown.people[0].eyes[0] - shown.people[0].eyes[1])
         usual = list(landmarks.USUAL[17:])  # the 17 of the jaw line slide along it
         errors.append(np.median(np.linalg.norm(found[usual] - true[usual], axis=1)) / apart)

@@ -20,7 +20,7 @@ def test_every_row_is_complete(entry: Entry) -> None:
     assert entry.order or entry.checkpoint  # something can be done about it
     for file in entry.files:
         assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
-        assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+", m.requirement) for m in file.members)
+        assert all(re.fullmatch(r"[a-z0-9-]+==[0-9.]+|npm:@?[a-z0-9/-]+@[0-9.]+", m.requirement) for m in file.members)
     if entry.convert == "copy":
         assert set(entry.outputs) == {f.name for f in entry.files}
 
