@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import TaskID
 
 from emollm.errors import EmollmError
 from emollm.lazy import need
 
 
 def synth(
+    context: typer.Context,
     *,
     out: Annotated[Path, typer.Option(help="Folder for clips and truth; a stopped run goes on in it.")],
     clips: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
@@ -24,6 +26,10 @@ def synth(
     split: Annotated[str, typer.Option(help="train or val: other people, sentences and expression families.")] = "train",
     voices: Annotated[str, typer.Option(help="espeak, none, or a folder of recordings that move the lips.")] = "espeak",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    benchmark: Annotated[
+        str, typer.Option(help="A frozen set such as synth-fec: all options but --out, --split, --workers are its own.")
+    ] = "",
+    audit: Annotated[bool, typer.Option("--audit", help="Also let networks that never saw a render judge the people; audit.json.")] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Also write preview.png, one frame of each of the first 48 clips.")] = False,
 ) -> None:
     """Render synthetic people: MP4 clips, truth.jsonl, and a truth file a clip with every action unit at every frame."""
@@ -42,7 +48,18 @@ def synth(
         raise EmollmError(f"--persons {persons}: between 1 and 6 people fit into a clip.")
     if voices not in ("espeak", "none") and not Path(voices).is_dir():
         raise EmollmError(f"--voices {voices}: give espeak, none, or an existing folder of recordings.")
-    settings = Settings(
+    frozen = None
+    if benchmark:
+        from emollm.synth.benchmark import benchmark as look_up
+        from emollm.synth.benchmark import verdict
+
+        given = {name: context.get_parameter_source(name) for name in _FIXED}
+        fixed = [f"--{name}" for name, source in given.items() if source is not None and source.name != "DEFAULT"]
+        if fixed:
+            raise EmollmError(f"--benchmark {benchmark} fixes {', '.join(fixed)}: leave them out.")
+        frozen = look_up(benchmark, "val" if split == "val" else "train")
+        clips = frozen.clips
+    settings = frozen.settings if frozen else Settings(
         seed=seed, people=people, persons=(int(low), int(high)), seconds=_range(seconds, "--seconds"), fps=fps, size=size,
         voices=voices, split="val" if split == "val" else "train",
     )  # fmt: skip
@@ -51,8 +68,38 @@ def synth(
         row = bars.add_task("clips", total=clips)
         table = make(out, settings, clips, workers=workers, progress=lambda done, of: bars.update(row, completed=done, total=of))
     typer.echo(f"{clips} clips in {out}; their truth is {table}.")
+    if frozen is not None:
+        typer.echo(verdict(frozen, out))
     if preview:
         typer.echo(f"Preview: {contact_sheet(out)}")
+    if audit:
+        typer.echo(_audit(out))
+
+
+_FIXED = ("clips", "people", "persons", "seconds", "fps", "size", "seed", "voices")
+
+
+def _audit(out: Path) -> str:
+    import json
+
+    from rich.progress import Progress
+
+    from emollm import weights
+    from emollm.synth.audit import audit, report
+
+    for name in ("face-expression", "faceres"):
+        weights.ensure(name)
+    with Progress() as bars:
+        rows: dict[str, TaskID] = {}
+
+        def say(what: str, share: float) -> None:
+            if what not in rows:
+                rows[what] = bars.add_task(what, total=1.0)
+            bars.update(rows[what], completed=share)
+
+        found = audit(out, say=say)
+    (out / "audit.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    return report(found)
 
 
 def _range(text: str, option: str, *, whole: bool = False) -> tuple[float, float]:

@@ -57,7 +57,7 @@ class ExpressionJudge(nn.Module):
         x = (faces.float() - torch.tensor(_MEAN)).permute(0, 3, 1, 2) / 255
         for block in self.blocks:
             x = block(x)
-        return self.last(x.mean((2, 3)))  # type: ignore[no-any-return]
+        return torch.as_tensor(self.last(x.mean((2, 3))))
 
 
 class _Dense(nn.Module):
@@ -131,6 +131,7 @@ class IdentityJudge(nn.Module):
         """RGB [B, 224, 224, 3] in 0 to 255 to unit vectors [B, 1024]."""
         x = faces.float().permute(0, 3, 1, 2)
         for layer in self.layers:
+            assert isinstance(layer, nn.Conv2d)  # nothing else is ever put there
             stride = layer.stride[0]
             if layer.kernel_size[0] == 3:
                 x = functional.pad(x, _same(x, stride))

@@ -48,7 +48,7 @@ def audit(out: Path, *, stills: int = 280, people: int = 60, frames: int = 500, 
     }
 
 
-def expressions(judge: Any, tracker: Any, stills: int, say: Say, *, seed: int = 700_000) -> dict[str, Any]:
+def expressions(judge: Any, tracker: Any, stills: int, say: Say, *, seed: int = 7 << 40) -> dict[str, Any]:
     """Share of strong prototypes that the judge calls by their name, over all and by family, and what it says instead."""
     from emollm.encoders.judges import SEEN, name_expressions
     from emollm.synth.expressions import draw_expression
@@ -75,7 +75,7 @@ def expressions(judge: Any, tracker: Any, stills: int, say: Say, *, seed: int = 
     }
 
 
-def identities(judge: Any, tracker: Any, people: int, say: Say, *, seed: int = 800_000) -> dict[str, Any]:
+def identities(judge: Any, tracker: Any, people: int, say: Say, *, seed: int = 8 << 40) -> dict[str, Any]:
     """Mean cosine between pictures of one person and between pictures of different people."""
     from emollm.encoders.judges import describe_identity
     from emollm.synth.expressions import draw_expression
@@ -95,9 +95,7 @@ def identities(judge: Any, tracker: Any, people: int, say: Say, *, seed: int = 8
         described.append(mine)
         say("identities", (n + 1) / people)
     same = [float(a @ b) for mine in described for i, a in enumerate(mine) for b in mine[i + 1 :]]
-    other = [
-        float(a @ b) for i, mine in enumerate(described) for theirs in described[i + 1 :] for a in mine[:1] for b in theirs[:1]
-    ]
+    other = [float(a @ b) for i, mine in enumerate(described) for theirs in described[i + 1 :] for a in mine[:1] for b in theirs[:1]]
     return {"people": people, "same_person": round(float(np.mean(same)), 3), "different_people": round(float(np.mean(other)), 3)}
 
 
@@ -164,7 +162,7 @@ def _in_picture(box: list[float], size: int) -> bool:
 def _nearest(faces: list[Floats], eyes: list[list[float]]) -> Floats | None:
     """The found face whose middle is within an eye distance and a half of a person's eyes."""
     middle = np.mean(eyes, 0)
-    reach = 1.5 * float(np.linalg.norm(np.subtract(*eyes)))
+    reach = 1.5 * float(np.linalg.norm(np.subtract(eyes[0], eyes[1])))
     near = [(float(np.linalg.norm(f.mean(0) - middle)), i) for i, f in enumerate(faces)]
     best = min(near, default=(math.inf, -1))
     return faces[best[1]] if best[0] < reach else None

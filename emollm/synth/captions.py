@@ -68,7 +68,7 @@ class Exchange:
 
     question: str
     answer: str
-    kind: str  # "when", "what", "order", "negative", "reasoning"
+    kind: str  # "when", "what", "moment", "order", "negative", "reasoning", "scene"
 
 
 def events_of(person: Mapping[str, Any]) -> list[Event]:
@@ -116,7 +116,7 @@ def appearance(person: Mapping[str, Any]) -> str:
     extras = [look["hair"] if look["hair"] != "no hair" else "no hair on the head", *(look[k] for k in ("beard", "glasses") if k in look)]
     article = "an" if look["age"][0] in "aeiou" else "a"
     who = "child" if look["age"] == "child" else f"{look['age']} person"
-    return f"{article} {who} with {look['skin']} skin, {_and(extras)}"
+    return f"{article} {who} with {_and([look['skin'] + ' skin', *extras])}"
 
 
 def plain(person: Mapping[str, Any], seconds: float, rng: random.Random) -> str:
@@ -134,40 +134,48 @@ def _told(person: Mapping[str, Any]) -> list[Event]:
 
 
 def _story(person: Mapping[str, Any], seconds: float, rng: random.Random, *, opening: bool) -> str:
-    events = _told(person)
+    events = [e for e in _told(person) if _sentence(e, random.Random(0))]
     first = next((e for e in events if e.kind == "expression"), None)
     calm = first is None or first.onset > 0.12 * seconds
-    parts = []
+    parts, used = [], set[str]()
     if calm:
-        parts.append(
-            rng.choice(
-                ("At the beginning, the face is calm.", "In the beginning the face is relaxed.", "At first nothing moves in the face.")
-            )
-        )
+        opener, rest = rng.choice((("At the beginning,", "the face is calm."), ("In the beginning,", "the face is relaxed.")))
+        parts.append(f"{opener} {rest}")
+        used.add("start")
     for i, event in enumerate(events):
+        when = _when(event, events[:i], seconds, rng, used, opening=opening)
         sentence = _sentence(event, rng)
-        if not sentence:
-            continue
-        when = _when(event, events[i - 1] if i else None, seconds, rng, opening=opening)
-        parts.append(f"{when} {sentence}.")
+        parts.append(f"{when} {sentence}" + ("" if sentence.endswith(('."', '!"', '?"')) else "."))
         if event.kind == "expression" and event.offset < seconds - 0.15 and not event.micro:
             nxt = next((e for e in events[i + 1 :] if e.kind == "expression"), None)
-            if nxt is None or nxt.onset > event.offset:
+            between = [e for e in events[i + 1 :] if e.onset < event.release]
+            if (nxt is None or nxt.onset > event.offset) and not between:
                 parts.append(rng.choice(("Then the face relaxes again.", "After that the features relax.", "Then this fades.")))
     if not events:
         parts.append(rng.choice(("It stays that way to the end.", "No expression follows.")))
     return " ".join(parts)
 
 
-def _when(event: Event, before: Event | None, seconds: float, rng: random.Random, *, opening: bool) -> str:
+def _when(event: Event, before: Sequence[Event], seconds: float, rng: random.Random, used: set[str], *, opening: bool) -> str:
+    """Words for the time of an event; a part of the clip is named once, what follows in it is joined by "then"."""
+    last = before[-1] if before else None
+    talk = next((e for e in before if e.kind == "speech" and e.onset <= event.onset < e.offset), None)
+    if talk is not None:
+        return rng.choice(("While speaking,", "During these words,"))
+    if last is not None and event.onset < last.release:
+        words = "Meanwhile," if "at once" in used else "At the same time,"
+        used ^= {"at once"}  # in turn, or one of them would come three times over
+        return words
     share = event.onset / seconds
-    if before is not None and event.onset < before.release:
-        return rng.choice(("At the same time,", "Meanwhile,"))
-    if share < 0.25:
+    part = "start" if share < 0.25 else "end" if share > 0.66 else "middle"
+    if part in used:
+        return rng.choice(("Then", "After that,", "Next,")) if part != "start" else rng.choice(("Soon", "Shortly after,", "Then"))
+    used.add(part)
+    if part == "start":
         return "At the beginning," if opening else rng.choice(("Early on,", "Near the start,"))
-    if share > 0.66:
+    if part == "end":
         return "Towards the end," if opening else rng.choice(("Late in the clip,", "Near the end,"))
-    return "As the video progresses," if opening else rng.choice(("Then", "After that,", "A little later,"))
+    return "As the video progresses," if opening else rng.choice(("Partway through,", "In the middle of the clip,"))
 
 
 def _sentence(event: Event, rng: random.Random) -> str:
@@ -183,7 +191,7 @@ def _sentence(event: Event, rng: random.Random) -> str:
         said += f", mostly on the person's {event.side} side"
     if event.micro:
         return f"for a split second {said}"
-    return said + rng.choice(("", "", " slightly" if event.strength < 0.6 else " strongly"))
+    return said + rng.choice(("", "", ", only faintly" if event.strength < 0.6 else ", strongly"))
 
 
 def strongest(event: Event) -> list[str]:
@@ -220,11 +228,12 @@ def exchanges(person: Mapping[str, Any], seconds: float, rng: random.Random) -> 
             else "Nothing new: no expression begins after the speech."
         )
         found.append(Exchange("What does the face do after the person stops speaking?", answer, "what"))
+    found += _regions(events, shown, talk, rng)
     present = {u for e in shown for u in strongest(e)}
     any_unit = {k for e in events if e.kind == "expression" for k, v in e.units.items() if v > 0.1}
     absent = [u for u in _DOING if u not in present and not any(name.startswith(u) for name in any_unit)]
-    if talk is not None:  # speaking moves the mouth and jaw without an event of its own
-        absent = [u for u in absent if not u.startswith(("mouth", "jaw"))]
+    if talk is not None:  # speaking moves the mouth, the jaw and the inner brows without events of their own
+        absent = [u for u in absent if not u.startswith(("mouth", "jaw", "browInner"))]
     absent = [u for u in absent if not u.startswith("eye")]
     if absent:
         found.append(Exchange(f"Is it true that {_DOING[rng.choice(absent)][0]}?", "No, that does not happen in this clip.", "negative"))
@@ -242,6 +251,80 @@ def exchanges(person: Mapping[str, Any], seconds: float, rng: random.Random) -> 
             answer = f"It looks like {_FEELING[event.name]}: {signs}."
         found.append(Exchange("Which emotion do the signs in the face point to, and why?", answer, "reasoning"))
     return found
+
+
+_REGIONS = {"brows": ("brow",), "eyes": ("eye",), "cheeks": ("cheek",)}  # the mouth speaks, so nothing is asked about it
+
+
+def _regions(events: Sequence[Event], shown: Sequence[Event], talk: Event | None, rng: random.Random) -> list[Exchange]:
+    """What one part of the face does after the speech, or before, during and after another movement."""
+    found = []
+    for region, names in _REGIONS.items():
+        doing = [(e, [u for u in strongest(e) if u.startswith(names)]) for e in shown]
+        moving = [(e, units) for e, units in doing if units]
+        slight = any(k.startswith(names) and 0.1 < v < STRONG for e in shown for k, v in e.units.items())
+        if talk is not None and region != "eyes":
+            after = [(e, units) for e, units in moving if e.onset >= talk.offset]
+            during = [(e, units) for e, units in moving if talk.onset <= e.onset < talk.offset]
+            if after:
+                told = _cap(_and([_DOING[u][0] for u in after[0][1]]))
+                found.append(Exchange(f"What do the {region} do after the person stops speaking?", f"{told}.", "moment"))
+            elif not slight:
+                found.append(Exchange(f"What do the {region} do after the person stops speaking?", "They begin nothing new.", "moment"))
+            if during:
+                told = _cap(_and([_DOING[u][0] for u in during[0][1]]))
+                found.append(Exchange(f"What do the {region} do while the person speaks?", f"{told}.", "moment"))
+        turn = next((e for e in events if e.kind in ("turn", "nod", "shake", "tilt")), None)
+        if turn is not None and moving:
+            event, units = moving[0]
+            if abs(event.onset - turn.onset) > 0.3:
+                order = "before" if event.onset < turn.onset else "after"
+                found.append(
+                    Exchange(
+                        f"Do the {region} move before or after the person {_MOVES[turn.kind, turn.name]}?",
+                        f"{_cap(order)}: {_and([_DOING[u][0] for u in units])} at about {event.onset:.1f} seconds, "
+                        f"the head moves at about {turn.onset:.1f} seconds.",
+                        "order",
+                    )
+                )
+    return rng.sample(found, min(2, len(found)))
+
+
+def about_everyone(people: Sequence[Mapping[str, Any]], seconds: float) -> list[Exchange]:
+    """Questions about a picture with several people: how many, who speaks, who smiles. Left and right are the picture's."""
+    if len(people) < 2:
+        return []
+    across = sorted(range(len(people)), key=lambda i: people[i]["boxes"][0][0])
+    names = dict(zip(across, _SEATS[len(people)], strict=True)) if len(people) in _SEATS else {}
+    counted = {2: "Two", 3: "Three", 4: "Four", 5: "Five", 6: "Six"}[len(people)]
+    found = [Exchange("How many people are in the clip?", f"{counted}.", "scene")]
+    if not names:
+        return found
+    talks = sorted((i for i, p in enumerate(people) if p["speaks"]), key=lambda i: _speech_onset(people[i]))
+    if not talks:
+        found.append(Exchange("Who speaks?", "Nobody speaks in this clip.", "scene"))
+    elif len(talks) == 1:
+        found.append(Exchange("Who speaks?", f"The person {names[talks[0]]}.", "scene"))
+    else:
+        found.append(
+            Exchange(
+                "Who speaks first, and who answers?", f"First the person {names[talks[0]]}, then the person {names[talks[1]]}.", "scene"
+            )
+        )
+    main = next(i for i, p in enumerate(people) if p["main"])
+    found.append(Exchange("Who is the main character?", f"The person {names[main]}: the nearest to the camera.", "scene"))
+    for i in across:
+        smile = next((e for e in events_of(people[i]) if e.kind == "expression" and "mouthSmile" in strongest(e)), None)
+        if smile is not None and smile.onset < seconds:
+            found.append(Exchange(f"When does the person {names[i]} smile?", f"From about {smile.onset:.1f} seconds on.", "scene"))
+    return found
+
+
+_SEATS = {2: ("on the left", "on the right"), 3: ("on the left", "in the middle", "on the right")}
+
+
+def _speech_onset(person: Mapping[str, Any]) -> float:
+    return next(e.onset for e in events_of(person) if e.kind == "speech")
 
 
 def _and(parts: Sequence[str]) -> str:

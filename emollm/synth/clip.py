@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emollm.errors import EmollmError
-from emollm.synth import landmarks, parts, scene, speech
-from emollm.synth.book import book
+from emollm.synth import landmarks, parts, scene
 from emollm.synth.mesh import load_head
-from emollm.synth.motion import FAMILIES, Event, Motion, Sound, animate, drift, plan_blinks, plan_expressions, plan_head
+from emollm.synth.motion import FAMILIES, Event, Motion, animate, drift, plan_blinks, plan_expressions, plan_head
 from emollm.synth.render import Actor, Camera, Light, Picture, Pose, render
+from emollm.synth.turns import Split, Spoken, listen, plan_turns
 from emollm.synth.units import UNITS
 from emollm.values import AUDIO_HZ, Floats
 
-Split = Literal["train", "val"]
-VAL_SHARE = 5  # every fifth sentence is kept for val
 HELD_OUT = ("confused", "embarrassed")  # expression families only val shows
 
 
@@ -50,9 +46,7 @@ class Role:
     actor: Actor
     motion: Motion
     place: tuple[float, float, float]
-    speech: tuple[speech.Speech, float] | None = None  # and when it starts
-    text: str | None = None
-    text_family: str | None = None
+    spoken: Spoken | None = None
     hand_s: tuple[float, float] | None = None  # when a hand or an object is before the face
 
 
@@ -83,14 +77,6 @@ def identity(settings: Settings, index: int) -> int:
     return settings.seed * 1_000_003 + 2 * index + (settings.split == "val")
 
 
-def sentences(split: Split) -> dict[str, list[str]]:
-    """Sentences by feeling; train and val share none."""
-    found = {}
-    for family, lines in book("sentences").items():
-        found[family] = [line for i, line in enumerate(lines) if (i % VAL_SHARE == VAL_SHARE - 1) == (split == "val")]
-    return found
-
-
 def write_script(settings: Settings, number: int) -> Script:
     """Decide everything about a clip but the pixels."""
     rng = np.random.default_rng([settings.seed, number, settings.split == "val"])
@@ -99,31 +85,27 @@ def write_script(settings: Settings, number: int) -> Script:
     count = int(rng.integers(settings.persons[0], settings.persons[1] + 1))
     chosen = rng.choice(settings.people, min(count, settings.people), replace=False)
     places = _places(len(chosen), rng)
-    speaker = int(rng.integers(len(chosen))) if settings.voices != "none" and rng.random() < 0.7 else None
     families = [f for f in FAMILIES if f not in HELD_OUT]
     if settings.split == "val":
         families += list(HELD_OUT)
+    actors = [_actor(identity(settings, int(index))) for index in chosen]
+    shown = [plan_expressions(actor.person, seconds, rng, families=families) for actor in actors]
+    spoken = plan_turns([a.person for a in actors], shown, settings.voices, settings.split, seconds, rng)
     roles = []
-    for i, index in enumerate(chosen):
-        actor = _actor(identity(settings, int(index)))
-        person = actor.person
-        events = plan_expressions(person, seconds, rng, families=families)
-        events += plan_head(seconds, rng) + plan_blinks(seconds, rng)
-        said: tuple[speech.Speech, float] | None = None
-        text = family = None
-        if i == speaker:
-            said, text, family = _speech(settings, actor, events, seconds, rng)
-            if said is not None:
-                start, end = said[1], min(seconds, said[1] + len(said[0].audio) / AUDIO_HZ)
-                events.append(Event("speech", start, start, end, end, text or "", 1.0))
+    for i, actor in enumerate(actors):
+        said = spoken.get(i)
+        glances = listen(i, places, spoken, rng) if len(actors) > 1 else []
+        events = [*shown[i], *(glances or plan_head(seconds, rng)), *plan_blinks(seconds, rng)]
+        if said is not None:
+            end = min(seconds, said.end)
+            events.append(Event("speech", said.start, said.start, end, end, said.text or "", 1.0))
         events.sort(key=lambda e: e.onset)
-        sound = _later(said[0].sound, said[1]) if said else None
-        motion = animate(person, events, seconds, settings.fps, rng, sound)
+        motion = animate(actor.person, events, seconds, settings.fps, rng, said.sound if said else None)
         hand: tuple[float, float] | None = None
         if rng.random() < 0.12:
             begin = float(rng.uniform(0, 0.6)) * seconds
             hand = (begin, min(seconds, begin + float(rng.uniform(0.5, 1.5))))
-        roles.append(Role(actor, motion, places[i], said, text, family, hand))
+        roles.append(Role(actor, motion, places[i], said, hand))
     return Script(f"{settings.split}-{number:06d}", settings, number, tuple(roles), seconds, main=0)
 
 
@@ -132,54 +114,18 @@ def _places(count: int, rng: np.random.Generator) -> list[tuple[float, float, fl
     if count == 1:
         near = float(rng.uniform(1.0, 4.6))
         return [(float(rng.normal(0, 0.25)), float(rng.normal(0, 0.12)), near)]
-    spread = 2.6
-    found = [(float(rng.normal(0, 0.3)), 0.0, float(rng.uniform(-0.5, 0.8)))]
-    sides = rng.permutation([-1, 1])
+    side = float(rng.choice([-1, 1]))
+    if count == 2:
+        return [
+            (-side * float(rng.uniform(0.7, 1.0)), 0.0, float(rng.uniform(-0.8, 0.6))),
+            (side * float(rng.uniform(1.1, 1.4)), float(rng.normal(0, 0.15)), float(rng.uniform(-3.0, -1.2))),
+        ]
+    found = [(float(rng.normal(0, 0.12)), 0.0, float(rng.uniform(-1.5, -0.3)))]
     for k in range(1, count):
-        found.append(
-            (
-                float(sides[(k - 1) % 2] * spread * ((k + 1) // 2) + rng.normal(0, 0.2)),
-                float(rng.normal(0, 0.2)),
-                float(rng.uniform(-6, -3)),
-            )
-        )
+        row = (k - 1) // 2  # two at each depth, one on each side
+        across = (side if k % 2 else -side) * (2.1 + 0.75 * row)
+        found.append((across + float(rng.normal(0, 0.12)), float(rng.normal(0, 0.15)), float(rng.uniform(-6, -4.5)) - 3.0 * row))
     return found
-
-
-def _speech(
-    settings: Settings, actor: Actor, events: Sequence[Event], seconds: float, rng: np.random.Generator
-) -> tuple[tuple[speech.Speech, float] | None, str | None, str | None]:
-    """A recording that fits into the clip, or a sentence: neutral, as the face, or against it."""
-    shown = [e.name for e in events if e.kind == "expression"]
-    if settings.voices not in ("espeak", "none"):
-        files = sorted(
-            p for p in Path(settings.voices).rglob("*") if p.suffix.lower() in (".wav", ".ogg", ".flac", ".mp3", ".m4a", ".opus")
-        )
-        if not files:
-            raise EmollmError(f"no recordings (.wav, .ogg, .flac, .mp3, .m4a, .opus) in {settings.voices}. Give a folder that holds some.")
-        heard = speech.hear(files[int(rng.integers(len(files)))])
-        longest = int(seconds * AUDIO_HZ)
-        return (replace(heard, audio=heard.audio[:longest]), 0.0), None, None
-    book = sentences(settings.split)
-    kinds = [f for f in shown if f in book] or ["neutral"]
-    family = str(rng.choice([kinds[0], "neutral", str(rng.choice(list(book)))], p=[0.5, 0.3, 0.2]))
-    tone = family if rng.random() < 0.75 else str(rng.choice(list(book)))
-    text = str(rng.choice(book[family]))
-    said = speech.speak(text, actor.person, tone, strength=float(rng.uniform(0.5, 1)))
-    long = len(said.audio) / AUDIO_HZ
-    if long > seconds - 0.1:
-        return None, None, None
-    start = float(rng.uniform(0.05, seconds - long))
-    return (said, start), text, family
-
-
-def _later(sound: Sound, start: float) -> Sound:
-    shift = int(start * 100)
-    return Sound(
-        tuple((name, a + start, b + start) for name, a, b in sound.phonemes),
-        np.concatenate([np.zeros(shift, np.float32), sound.energy]),
-        np.concatenate([np.zeros(shift, np.float32), sound.pitch]) if len(sound.pitch) else sound.pitch,
-    )
 
 
 def film(script: Script) -> Iterator[tuple[NDArray[np.uint8], Picture]]:
@@ -228,15 +174,14 @@ def _with_hand(role: Role, rng: np.random.Generator, number: int) -> Actor:
 
 def sound_of(script: Script) -> Floats | None:
     """[n] the clip's sound at AUDIO_HZ with a quiet room around it; None for a silent clip."""
-    if all(role.speech is None for role in script.roles):
+    if all(role.spoken is None for role in script.roles):
         return None
     rng = np.random.default_rng([script.settings.seed, script.number, 78])
     out = rng.standard_normal(round(script.seconds * AUDIO_HZ)).astype(np.float32) * float(rng.uniform(1e-4, 2e-3))
     for role in script.roles:
-        if role.speech is not None:
-            said, start = role.speech
-            at = round(start * AUDIO_HZ)
-            piece = said.audio[: len(out) - at]
+        if role.spoken is not None:
+            at = round(role.spoken.start * AUDIO_HZ)
+            piece = role.spoken.speech.audio[: len(out) - at]
             out[at : at + len(piece)] += piece
     return np.clip(out, -1, 1)
 
@@ -246,24 +191,23 @@ def truth_of(script: Script, pictures: Sequence[Picture]) -> dict[str, Any]:
     people = []
     for i, role in enumerate(script.roles):
         placed = [p.people[i] for p in pictures]
+        said = role.spoken
         anchors = landmarks.Anchors.of(role.actor.person)
         shown = [e for e in role.motion.events if e.kind == "expression"]
         people.append(
             {
                 "person": role.actor.person.seed,
                 "main": i == script.main,
-                "speaks": role.speech is not None,
+                "speaks": role.spoken is not None,
                 "appearance": dict(role.actor.person.description),
                 "identity": role.actor.person.as_json(),
                 "emotions": sorted({e.name for e in shown if e.name != "free"}) or ["neutral"],
                 "masked": _masked(shown),
                 "events": [e.as_json() for e in role.motion.events],
-                "text": role.text,
-                "text_emotion": role.text_family,
-                "words": [[w, round(a + role.speech[1], 3), round(b + role.speech[1], 3)] for w, a, b in role.speech[0].words]
-                if role.speech
-                else [],
-                "prosody": dict(role.speech[0].prosody) if role.speech else {},
+                "text": said.text if said else None,
+                "text_emotion": said.family if said else None,
+                "words": [[w, round(a + said.start, 3), round(b + said.start, 3)] for w, a, b in said.speech.words] if said else [],
+                "prosody": dict(said.speech.prosody) if said else {},
                 "covered_s": list(role.hand_s) if role.hand_s else None,
                 "units": np.round(role.motion.units, 3).tolist(),
                 "head": np.round(role.motion.head, 2).tolist(),

@@ -107,6 +107,7 @@ def _one(job: tuple[Path, Settings, int]) -> int:
     part.replace(out / "clips" / f"{script.name}.mp4")
     truth = truth_of(script, placed)
     truth["captions"] = _captions(script, truth)
+    truth["questions"] = [asdict(e) for e in captions.about_everyone(truth["people"], script.seconds)]
     packed = out / "truth" / f".{script.name}.{os.getpid()}"
     with gzip.GzipFile(packed, "wb", mtime=0) as file:  # no time inside: the same clip is the same bytes
         file.write(json.dumps(truth, separators=(",", ":")).encode())

@@ -8,14 +8,17 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emollm.encoders.face import EXPRESSIONS
+from emollm import weights
+from emollm.encoders.face import CROP_PX, EXPRESSIONS
+from emollm.media.tracks import FaceTracker
 from emollm.values import Floats
 
-FIRST_PERSON = 5_000_000  # seeds of people who are in no data set of `emollm synth`
+FIRST_PERSON = 1 << 40  # seeds of people who are in no data set of `emollm synth`
 A_PERSON = 8  # stills of each
 FAMILIES = (*EXPRESSIONS, "bored", "confused", "pain", "embarrassed", "free")  # the last five carry units, but no label of the eight
 _LABELLED = 0.75  # share of stills that show one of the eight
@@ -59,30 +62,27 @@ def _person(job: tuple[int, int, int]) -> list[_Row]:
     """All stills of one person."""
     import cv2
 
-    from emollm import weights
-    from emollm.encoders.face import CROP_PX
     from emollm.media.align import crop_face, normalise_landmarks
-    from emollm.media.tracks import FaceTracker
     from emollm.synth.render import Actor
 
     cv2.setNumThreads(1)
     seed, number, side = job
-    global _tracker
-    if _tracker is None:
-        _tracker = FaceTracker(weights.locate("mediapipe-face"))
+    tracker = _tracker()
     actor = Actor.by_seed(FIRST_PERSON + 1_000_003 * seed + number)
     found = []
     for k in range(A_PERSON):
         rng = np.random.default_rng([seed, number, k, 11])
         image, target, units = _still(actor, rng)
-        faces = _tracker.find(image)
+        faces = tracker.find(image)
         if len(faces) == 1:
-            crop = cv2.cvtColor(crop_face(image, faces[0][0], side, widen=side / CROP_PX), cv2.COLOR_RGB2GRAY)
+            crop = np.asarray(cv2.cvtColor(crop_face(image, faces[0][0], side, widen=side / CROP_PX), cv2.COLOR_RGB2GRAY), np.uint8)
             found.append((crop, normalise_landmarks(faces[0][0]).astype(np.float16), target, units))
     return found
 
 
-_tracker = None
+@cache
+def _tracker() -> FaceTracker:
+    return FaceTracker(weights.locate("mediapipe-face"))
 
 
 def _still(actor, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Floats, Floats]:  # type: ignore[no-untyped-def]
@@ -120,4 +120,3 @@ def label(family: str, strength: float) -> Floats:
     else:
         target += (1 - sure) / len(EXPRESSIONS)
     return target
-

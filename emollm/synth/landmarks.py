@@ -1,8 +1,8 @@
 """Which places of the head mesh the 468 points of MediaPipe's face mesh mean, so that the truth has the detector's landmarks.
 
-The table was fitted once: `fit` renders neutral people, runs the detector, asks which place of the base mesh is seen at each point, takes the
-median over people, and then moves the places until no point is off on average. So the detector's habits are in the table, but nothing of a
-single picture. Brows are painted, each person's own: their points follow the paint.
+The table was fitted once: `fit` renders neutral people, runs the detector, asks which place of the base mesh is seen at each point,
+takes the median over people, and then moves the places until no point is off on average. So the detector's habits are in the table, but
+nothing of a single picture. Brows are painted, each person's own: their points follow the paint.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _anchor(place: Floats) -> tuple[NDArray[np.int64], Floats]:
     return triangles[best[1]], best[0][0]
 
 
-def fit(people: int = 120, seed: int = 900_000) -> None:
+def fit(people: int = 120, seed: int = 9 << 40) -> None:
     """Make the table anew from renders of `people` persons and the detector."""
     from emollm import weights
     from emollm.media.tracks import FaceTracker

