@@ -22,6 +22,7 @@ from emollm.encoders.speech import Whisper
 from emollm.encoders.toy import ToySpeech
 from emollm.encoders.voice import VoiceEncoder
 from emollm.errors import CheckpointError
+from emollm.media.decode import DEFAULT_LIMITS, Limits
 from emollm.media.tracks import FaceTracker
 from emollm.model.emotion_model import EmotionModel
 from emollm.model.tokenizer import load_tokenizer
@@ -49,7 +50,9 @@ def shipped_folder(recipe: Recipe, scale: str) -> Path:
 
 
 @quiet_transformers()
-def build_perception(system: str, scale: str, own: Path | None = None, *, threads: int = 1, transcribe: bool = True) -> Perception:
+def build_perception(
+    system: str, scale: str, own: Path | None = None, *, threads: int = 1, transcribe: bool = True, limits: Limits = DEFAULT_LIMITS
+) -> Perception:
     """The encoders of a system.
 
     Args:
@@ -58,6 +61,7 @@ def build_perception(system: str, scale: str, own: Path | None = None, *, thread
         own: Folder with our encoders (`face.safetensors`, `voice.safetensors`); the shipped one if None.
         threads: For the face networks.
         transcribe: Write words down; training on known texts does not need it.
+        limits: How often and how much of a clip is looked at.
 
     Raises:
         CheckpointError: If weights are missing; the message names the command that fetches them.
@@ -73,7 +77,7 @@ def build_perception(system: str, scale: str, own: Path | None = None, *, thread
         load_encoder(voice, folder / "voice.safetensors")
     if scale == "toy":
         tracker = FaceTracker(weights.locate("mediapipe-face")) if weights.ready("mediapipe-face") else None
-        return Perception(face=face, voice=voice, scene=SceneEncoder().eval(), speech=ToySpeech(), tracker=tracker)
+        return Perception(face=face, voice=voice, scene=SceneEncoder().eval(), speech=ToySpeech(), tracker=tracker, limits=limits)
     scene = spec.encoders.get("scene")
     return Perception(
         face=face,
@@ -82,12 +86,18 @@ def build_perception(system: str, scale: str, own: Path | None = None, *, thread
         speech=Whisper(weights.locate("whisper-base")),
         tracker=FaceTracker(weights.locate("mediapipe-face"), threads=threads),
         transcribe=transcribe,
+        limits=limits,
     )
 
 
 def perception_maker(system: str, scale: str, own: Path | None = None) -> Any:
     """A picklable factory, for worker processes."""
     return partial(build_perception, system, scale, own, transcribe=False)
+
+
+def measuring_maker(system: str, scale: str, fps: float, frames: int) -> Any:
+    """A picklable factory of encoders that also write down words and look at a clip as often as asked."""
+    return partial(build_perception, system, scale, limits=Limits(frames=frames, fps=fps))
 
 
 def encoders_key(system: str, scale: str, own: Path | None = None) -> str:
@@ -114,10 +124,16 @@ def load_encoder(module: torch.nn.Module, path: Path) -> None:
             f"{path} is missing. Take the shipped weights, or train them: emollm train emollm --stage encoders --data DIR."
         )
     state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
+    later = getattr(module, "later_heads", ())  # heads that files of the first version do not have
+    missing = [k for k in module.state_dict() if k not in state and not k.startswith(later)]
     try:
-        module.load_state_dict(state)
+        unexpected = module.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError as error:
         raise CheckpointError(f"{path.name} does not fit this encoder: {str(error).splitlines()[-1].strip()}") from None
+    if missing or unexpected:
+        raise CheckpointError(
+            f"{path.name} does not fit this encoder: it lacks {missing or 'nothing'} and has {unexpected or 'nothing'} more."
+        )
 
 
 def llm_folder(recipe: Recipe, scale: str) -> Path | None:

@@ -38,10 +38,11 @@ def options(
 
 def _mount() -> None:
     """Register commands; their modules import nothing heavy before they run."""
+    from emollm.commands import analyze, bench, chat, doctor, evaluate, serve, synth, systems, train, weights
     from emollm.commands import app as app_command
-    from emollm.commands import bench, chat, doctor, evaluate, serve, synth, systems, train, weights
 
     app.command("chat")(chat.chat)
+    app.command("analyze")(analyze.analyze)
     app.command("app")(app_command.app)
     app.command("serve")(serve.serve)
     app.command("train")(train.train)

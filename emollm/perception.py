@@ -94,6 +94,17 @@ class Perception:
                 self._cache.popitem(last=False)
             return analysis
 
+    def look(self, path: Path) -> tuple[Clip, Analysis]:
+        """Measure a clip and keep nothing: the decoded clip and what was measured in it.
+
+        Raises:
+            MediaError: If the file cannot be read.
+        """
+        began = time.perf_counter()
+        clip = decode_clip(path, self._limits)
+        with self._lock:
+            return clip, self.measure(clip, decode_s=time.perf_counter() - began)
+
     def forget(self, digest: str) -> None:
         """Drop what is kept of a clip."""
         with self._lock:

@@ -6,7 +6,7 @@ from pathlib import Path
 import emollm
 
 ROOT = Path(emollm.__file__).parent
-BASE = {"values", "errors", "lazy", "quiet", "catalog", "recipe", "__init__"}
+BASE = {"values", "units", "errors", "lazy", "quiet", "catalog", "recipe", "__init__"}
 # room -> rooms it may import
 ALLOWED = {
     "media": BASE,
@@ -17,12 +17,14 @@ ALLOWED = {
     "perception": BASE | {"media", "encoders"},
     "model": BASE | {"projectors", "weights"},
     "data": BASE | {"model"},
+    "batch": BASE | {"perception", "exports", "media"},
     "build": BASE | {"perception", "model", "data", "encoders", "media", "weights"},
-    "training": BASE | {"build", "data", "model", "encoders", "media", "weights"},
+    "exports": BASE,
+    "training": BASE | {"build", "data", "model", "encoders", "media", "weights", "synth"},
     "synth": BASE | {"weights", "data", "encoders", "media"},
     "chat": BASE | {"build", "data", "model", "perception", "media"},
     "evaluation": BASE | {"chat", "data"},
-    "serving": BASE | {"chat", "media"},
+    "serving": BASE | {"chat", "media", "exports"},
 }
 
 

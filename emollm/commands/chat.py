@@ -59,7 +59,7 @@ def chat(
 
 def answer_json(backend: ChatBackend, messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     """One answer with everything that was measured, as the plain object that --json prints."""
-    from emollm.chat import report
+    from emollm.exports import report
 
     began = time.perf_counter()
     paths = [p for m in messages for p in m.clips]

@@ -8,7 +8,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from emollm.units import UNITS
+
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "angry", "fear", "disgust", "contempt")
+CONDITION = ("intensity", "hidden", "sharp")
+"""Of a face's expression, 0 to 1; share of it that is covered; how sharp the crop is, 1 a good picture, 0 next to nothing."""
 CROP_PX = 64
 WIDTH = 256
 
@@ -40,6 +44,7 @@ class FaceEncoder(nn.Module):
     """
 
     width = WIDTH
+    later_heads = ("unit.", "state.")
 
     def __init__(self, *, dropout: float = 0.3) -> None:
         super().__init__()
@@ -59,6 +64,8 @@ class FaceEncoder(nn.Module):
         )
         self.join = nn.Sequential(nn.Dropout(dropout), nn.Linear(192 + 96, WIDTH), nn.LayerNorm(WIDTH))
         self.expression = nn.Linear(WIDTH, len(EXPRESSIONS))
+        self.unit = nn.Linear(WIDTH, len(UNITS))
+        self.state = nn.Linear(WIDTH, len(CONDITION))
         self.register_buffer("mirror", torch.arange(468))  # which landmark each becomes when the face is mirrored; set by training
 
     def forward(self, crops: Tensor, landmarks: Tensor) -> Tensor:
@@ -86,3 +93,11 @@ class FaceEncoder(nn.Module):
     def expressions(self, tokens: Tensor) -> Tensor:
         """[B, 256] tokens to [B, 8] logits in the order of `EXPRESSIONS`."""
         return self.expression(nn.functional.silu(tokens))
+
+    def units(self, tokens: Tensor) -> Tensor:
+        """[B, 256] tokens to [B, 52] logits of strengths, in the order of `emollm.units.UNITS`."""
+        return self.unit(nn.functional.silu(tokens))
+
+    def condition(self, tokens: Tensor) -> Tensor:
+        """[B, 256] tokens to [B, 3] logits in the order of `CONDITION`."""
+        return self.state(nn.functional.silu(tokens))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emollm import weights
 from emollm.values import Floats
 
 SEEN = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
@@ -33,15 +32,11 @@ class ExpressionJudge(nn.Module):
         self.last = nn.Linear(256, len(SEEN))
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> ExpressionJudge:
-        """Out of the weights cache.
-
-        Raises:
-            CheckpointError: Never fetched; the message names the command.
-        """
+    def from_folder(cls, folder: Path) -> ExpressionJudge:
+        """Read the folder that `emollm weights pull face-expression` made."""
         from safetensors.torch import load_file
 
-        state = load_file((folder or weights.locate("face-expression")) / "model.safetensors")
+        state = load_file(folder / "model.safetensors")
         names = {"filters": "plain.weight", "depthwise_filter": "deep.weight", "pointwise_filter": "point.weight", "bias": "bias"}
         renamed = {"last.weight": state["fc/weights"], "last.bias": state["fc/bias"]}
         for key, value in state.items():
@@ -115,16 +110,12 @@ class IdentityJudge(nn.Module):
         self.layers = nn.ModuleList(convs)
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> IdentityJudge:
-        """Out of the weights cache.
-
-        Raises:
-            CheckpointError: Never fetched; the message names the command.
-        """
+    def from_folder(cls, folder: Path) -> IdentityJudge:
+        """Read the folder that `emollm weights pull faceres` made."""
         from safetensors.torch import load_file
 
         judge = cls()
-        judge.load_state_dict(load_file((folder or weights.locate("faceres")) / "model.safetensors"))
+        judge.load_state_dict(load_file(folder / "model.safetensors"))
         return judge.eval()
 
     def forward(self, faces: Tensor) -> Tensor:

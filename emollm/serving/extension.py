@@ -1,4 +1,4 @@
-"""What our answers carry beside OpenAI's fields: the measurements of the clips, in the shape `chat.report` gives them."""
+"""What our answers carry beside OpenAI's fields: the measurements of the clips, in the shape `exports.report` gives them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from emollm.chat import report
 from emollm.chat.backend import ChatBackend
 from emollm.chat.wire import measurements, plain
+from emollm.exports import report
 from emollm.serving.media import Received
 from emollm.serving.schema import AnalyzeResponse, Extension
 from emollm.values import Analysis

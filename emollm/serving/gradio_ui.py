@@ -19,9 +19,9 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emollm import values
-from emollm.chat import report
 from emollm.chat.backend import ChatBackend
 from emollm.errors import BackendError, EmollmError
+from emollm.exports import report
 from emollm.serving import panels
 from emollm.serving.visits import Visit, Visits, private_folder
 

@@ -1,6 +1,6 @@
 """A measured clip as HTML: player, evidence, timeline, transcript. Every string from a clip or a model is escaped here.
 
-Knows the plain data of `chat.report`, not how it was measured; `page/app.js` makes what carries `data-seek` jump in the player.
+Knows the plain data of `exports.report`, not how it was measured; `page/app.js` makes what carries `data-seek` jump in the player.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ def audit(out: Path, *, stills: int = 280, people: int = 60, frames: int = 500, 
     tracker = FaceTracker(weights.locate("mediapipe-face"))
     return {
         **_frames(out, tracker, frames, tell),
-        "expressions": expressions(ExpressionJudge.load(), tracker, stills, tell),
-        "identity": identities(IdentityJudge.load(), tracker, people, tell),
+        "expressions": expressions(ExpressionJudge.from_folder(weights.locate("face-expression")), tracker, stills, tell),
+        "identity": identities(IdentityJudge.from_folder(weights.locate("faceres")), tracker, people, tell),
     }
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from emollm.synth.motion import Event, Kind
-from emollm.synth.units import FACS
+from emollm.units import FACS
 
 # unit without side -> (what happens, what is seen), both after "they" / with a noun of their own
 _DOING: dict[str, tuple[str, ...]] = {

@@ -19,7 +19,7 @@ from emollm.synth.mesh import load_head
 from emollm.synth.motion import FAMILIES, Event, Motion, animate, drift, plan_blinks, plan_expressions, plan_head
 from emollm.synth.render import Actor, Camera, Light, Picture, Pose, render
 from emollm.synth.turns import Split, Spoken, listen, plan_turns
-from emollm.synth.units import UNITS
+from emollm.units import UNITS
 from emollm.values import AUDIO_HZ, Floats
 
 HELD_OUT = ("confused", "embarrassed")  # expression families only val shows
@@ -67,7 +67,7 @@ class Script:
         return max(1, round(self.seconds * self.settings.fps))
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=6)  # 26 MB each
 def _actor(seed: int) -> Actor:
     return Actor.by_seed(seed)
 
@@ -112,7 +112,7 @@ def write_script(settings: Settings, number: int) -> Script:
 def _places(count: int, rng: np.random.Generator) -> list[tuple[float, float, float]]:
     """The first is the main character: nearest and most in the middle."""
     if count == 1:
-        near = float(rng.uniform(1.0, 4.6))
+        near = float(rng.uniform(0.5, 3.8))
         return [(float(rng.normal(0, 0.25)), float(rng.normal(0, 0.12)), near)]
     side = float(rng.choice([-1, 1]))
     if count == 2:
@@ -168,8 +168,7 @@ def _with_hand(role: Role, rng: np.random.Generator, number: int) -> Actor:
         thing = parts.hand(role.actor.person, mesh, role.actor.base, str(rng.choice(["mouth", "cheek", "brow", "chin"])), number)
     else:
         thing = parts.thing(mesh, role.actor.base, number)
-    actor = role.actor
-    return Actor(actor.person, actor.base, actor.surface, actor.hair_lift, [*actor.things, thing], actor.eye_y)
+    return role.actor.holding(thing)
 
 
 def sound_of(script: Script) -> Floats | None:

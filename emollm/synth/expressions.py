@@ -13,7 +13,7 @@ import numpy as np
 
 from emollm.synth.book import book
 from emollm.synth.person import Person
-from emollm.synth.units import INDEX, PAIRED, UNITS
+from emollm.units import INDEX, PAIRED, UNITS
 from emollm.values import Floats
 
 

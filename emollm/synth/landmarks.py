@@ -84,7 +84,7 @@ def fit(people: int = 120, seed: int = 9 << 40) -> None:
     from emollm import weights
     from emollm.media.tracks import FaceTracker
     from emollm.synth.render import Actor, Camera, Light, Pose, render, surface_map
-    from emollm.synth.units import UNITS
+    from emollm.units import UNITS
 
     tracker = FaceTracker(weights.locate("mediapipe-face"))
     rng = np.random.default_rng(seed)

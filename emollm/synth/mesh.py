@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emollm import weights
 from emollm.synth import raster
-from emollm.synth.units import UNITS
+from emollm.units import UNITS
 from emollm.values import Floats
 
 Ints = NDArray[np.int64]

@@ -13,7 +13,7 @@ import numpy as np
 
 from emollm.synth.expressions import BASIC, draw_expression
 from emollm.synth.person import Person
-from emollm.synth.units import INDEX, UNITS
+from emollm.units import INDEX, UNITS
 from emollm.values import Floats
 
 Kind = Literal["expression", "nod", "shake", "tilt", "turn", "glance", "blink", "speech"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emollm.synth import parts, raster, skin
 from emollm.synth.mesh import SHELLS, HeadMesh, hair_line, load_head, smooth
 from emollm.synth.person import Person, draw_person
-from emollm.synth.units import INDEX, UNITS, both
+from emollm.units import INDEX, UNITS, both
 from emollm.values import Floats
 
 FIELD_OF_VIEW = 24.0  # degrees, vertical
@@ -101,6 +101,10 @@ class Actor:
         if person.glasses != "none":
             actor.things.append(parts.glasses(person, mesh, base))
         return actor
+
+    def holding(self, thing: parts.Part) -> Actor:
+        """The same person with one thing more."""
+        return Actor(self.person, self.base, self.surface, self.hair_lift, [*self.things, thing], self.eye_y)
 
     @classmethod
     def by_seed(cls, seed: int) -> Actor:

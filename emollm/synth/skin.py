@@ -16,7 +16,7 @@ from emollm.synth import raster
 from emollm.synth.mesh import hair_line, load_head, smooth
 from emollm.synth.person import Person
 from emollm.synth.raster import noise
-from emollm.synth.units import INDEX
+from emollm.units import INDEX
 from emollm.values import Floats
 
 SIDE = 768

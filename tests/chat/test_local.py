@@ -147,7 +147,7 @@ def test_stop_strings_across_pieces(pieces, stops, kept, met):
 
 @needs_mini
 def test_joy_is_seen_heard_and_told(mini):
-    from emollm.chat.report import evidence, timeline
+    from emollm.exports.report import evidence, timeline
 
     analysis = mini.analyze(SAMPLES / "sample_joy.mp4")
     assert evidence(analysis)["face"]["label"] == "happy"

@@ -17,7 +17,7 @@ from emollm.synth import dataset, landmarks, scene
 from emollm.synth.clip import Settings, identity, sentences, write_script
 from emollm.synth.mesh import load_head
 from emollm.synth.render import Actor, Camera, Light, Pose, render
-from emollm.synth.units import INDEX, UNITS, both
+from emollm.units import INDEX, UNITS, both
 
 LIGHT = Light(
     toward=np.array([[0.3, 0.4, 0.86]], np.float32),

@@ -6,7 +6,7 @@ import pytest
 from emollm.synth.expressions import draw_expression, families
 from emollm.synth.motion import MICRO_S, Event, Sound, animate, bell, plan_blinks, plan_expressions, plan_head
 from emollm.synth.person import draw_person
-from emollm.synth.units import FACS, INDEX, UNITS, both
+from emollm.units import FACS, INDEX, UNITS, both
 
 PERSON = draw_person(3, {})
 FPS = 25.0

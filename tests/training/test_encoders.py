@@ -10,7 +10,7 @@ from emollm.data.corpus import Corpus, Item
 from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.errors import DataError
-from emollm.training import encoders
+from emollm.training import encoders, face_encoder
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def test_both_files_load_into_fresh_encoders(trained):
 
 def test_the_face_encoder_learns_to_tell_two_faces_apart(trained):
     data, out, _ = trained
-    faces = encoders.prepare_faces(Corpus(data), out, lambda *_: None)
-    encoder = encoders.train_face(faces, epochs=70, seed=0, say=lambda *_: None, batch=12)
-    edge = encoders.ROOM_PX // 2
+    faces = face_encoder.prepare_faces(Corpus(data), out, lambda *_: None)
+    encoder = face_encoder.train_face(faces, epochs=70, seed=0, say=lambda *_: None, batch=12)
+    edge = face_encoder.ROOM_PX // 2
     crops = torch.from_numpy(faces.crops[:, edge:-edge, edge:-edge].copy())
     with torch.inference_mode():
         logits = encoder.expressions(encoder(crops, torch.from_numpy(faces.points)))
@@ -43,8 +43,8 @@ def test_the_face_encoder_learns_to_tell_two_faces_apart(trained):
 
 def test_prepared_faces_are_kept(trained, monkeypatch):
     data, out, _ = trained
-    monkeypatch.setattr(encoders, "FaceTracker", lambda *_: pytest.fail("faces were looked for again"))
-    assert len(encoders.prepare_faces(Corpus(data), out, lambda *_: None).crops) > 0
+    monkeypatch.setattr(face_encoder, "FaceTracker", lambda *_: pytest.fail("faces were looked for again"))
+    assert len(face_encoder.prepare_faces(Corpus(data), out, lambda *_: None).crops) > 0
 
 
 def test_no_labelled_faces_is_said(tmp_path):
@@ -55,14 +55,14 @@ def test_no_labelled_faces_is_said(tmp_path):
 
 def test_votes_become_shares_without_lone_ones():
     votes = [6, 0, 0, 3, 1, 0, 0, 0]  # neutral 6, sad 3, and one lone vote for angry
-    target = encoders.face_target(Item("i", "ferplus", "face", "train", "neutral", None, extra={"votes": votes}))
+    target = face_encoder.face_target(Item("i", "ferplus", "face", "train", "neutral", None, extra={"votes": votes}))
     assert target.sum() == pytest.approx(1)
     assert target[EXPRESSIONS.index("neutral")] == pytest.approx(0.7) and target[EXPRESSIONS.index("sad")] == pytest.approx(0.3)
     assert target[EXPRESSIONS.index("angry")] == 0
 
 
 def test_a_plain_label_keeps_a_little_doubt():
-    target = encoders.face_target(Item("i", "london", "face", "train", "happy", None))
+    target = face_encoder.face_target(Item("i", "london", "face", "train", "happy", None))
     assert target.sum() == pytest.approx(1, abs=0.01) and target.argmax() == EXPRESSIONS.index("happy")
 
 

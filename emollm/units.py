@@ -1,8 +1,11 @@
-"""The 52 facial units a rendered face is moved by: ARKit's names, and the FACS action units they stand for."""
+"""The 52 facial units that are measured and rendered: ARKit's names, and the FACS action units they stand for."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from emollm.values import Floats
 
@@ -62,3 +65,15 @@ def both(**strengths: float) -> Floats:
         for full in (f"{name}Left", f"{name}Right") if name in PAIRED else (name,):
             found[INDEX[full]] = value
     return found
+
+
+@cache
+def mirrored_units() -> NDArray[np.intp]:
+    """[52] which unit each becomes when the face is mirrored: left and right change places."""
+    other = {"Left": "Right", "Right": "Left"}
+
+    def swapped(name: str) -> str:
+        side = next((s for s in other if name.endswith(s)), "")
+        return name.removesuffix(side) + other[side] if side else name
+
+    return np.array([INDEX[swapped(name)] for name in UNITS])

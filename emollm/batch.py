@@ -1,0 +1,210 @@
+"""Many clips to files: each measured once and written whole, in parallel, resumable, one bad file never stopping the rest."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from emollm.errors import EmollmError
+from emollm.perception import Perception
+from emollm.values import Analysis, Clip
+
+FORMATS = ("json", "csv", "srt", "vtt", "png")
+Maker = Callable[[], Perception]
+Progress = Callable[["Outcome"], None]
+_MEDIA = (
+    ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".gif",
+    ".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".wma", ".jpg", ".jpeg", ".png", ".webp", ".bmp",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one file."""
+
+    path: Path
+    status: str  # "done", "kept" (measured before), "failed"
+    error: str = ""
+    seconds: float = 0.0
+    people: int = 0
+    face: str = ""  # leading expression of the main character
+    voice: str = ""
+    text: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """For the summary table."""
+        return {
+            "file": str(self.path), "status": self.status, "seconds": round(self.seconds, 2), "people": self.people, "face": self.face,
+            "voice": self.voice, "text": self.text, "error": self.error,
+        }  # fmt: skip
+
+
+def find_clips(given: Sequence[Path]) -> list[Path]:
+    """Files as they are, and all media files under folders, by name.
+
+    Raises:
+        EmollmError: Something given does not exist, or a folder holds no media.
+    """
+    found: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _MEDIA and p.is_file())
+            if not inside:
+                raise EmollmError(f"no videos, sounds or pictures in the folder {path}.")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise EmollmError(f"there is no file {path}.")
+    return list(dict.fromkeys(found))
+
+
+def names_for(paths: Sequence[Path]) -> dict[Path, str]:
+    """A name for each file's outputs: its stem, with the ending or a number where stems meet."""
+    taken: dict[str, Path] = {}
+    for path in paths:
+        options = [path.stem, path.name.replace(".", "-")]
+        name = next((o for o in options if o not in taken), None)
+        number = 2
+        while name is None:
+            name = None if f"{options[1]}-{number}" in taken else f"{options[1]}-{number}"
+            number += 1
+        taken[name] = path
+    return {path: name for name, path in taken.items()}
+
+
+def analyze_all(
+    paths: Sequence[Path], out: Path, formats: Sequence[str], maker: Maker, *, key: str, workers: int = 1, progress: Progress | None = None
+) -> list[Outcome]:
+    """Measure files and write them in the formats wanted.
+
+    Args:
+        paths: From `find_clips`.
+        out: Folder; made if it is not there.
+        formats: Of `FORMATS`; "png" is the timeline and, for pictures and videos, the sheet of frames.
+        maker: Builds a Perception in each process; must be picklable for several workers.
+        key: Identity of the encoders: files measured with others are measured again.
+        workers: Processes.
+        progress: Called after each file.
+
+    Returns:
+        One outcome a file, in the order given; also written to `summary.csv`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    jobs = [(path, out / name, tuple(formats), key) for path, name in names_for(paths).items()]
+    outcomes: dict[Path, Outcome] = {}
+    for outcome in _run(jobs, maker, workers):
+        outcomes[outcome.path] = outcome
+        if progress is not None:
+            progress(outcome)
+    ordered = [outcomes[path] for path in paths]
+    from emollm.exports.tables import to_csv
+
+    _write(out / "summary.csv", to_csv([o.row() for o in ordered]))
+    return ordered
+
+
+_Job = tuple[Path, Path, tuple[str, ...], str]
+
+
+def _run(jobs: Sequence[_Job], maker: Maker, workers: int) -> Iterator[Outcome]:
+    if workers <= 1 or len(jobs) < 2:
+        yield from map(partial(_one, maker), jobs)
+        return
+    with multiprocessing.get_context("spawn").Pool(workers, _calm) as pool:
+        yield from pool.imap_unordered(partial(_one, maker), jobs)
+
+
+def _calm() -> None:
+    """One thread a worker: the workers share the cores."""
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+@cache
+def _perception(maker: Maker) -> Perception:
+    return maker()
+
+
+def _one(maker: Maker, job: _Job) -> Outcome:
+    import time
+
+    path, stem, formats, key = job
+    began = time.perf_counter()
+    try:
+        before = _measured_before(path, stem, formats, key)
+        if before is not None:
+            return before
+        clip, analysis = _perception(maker).look(path)
+        _export(clip, analysis, stem, formats, key)
+    except EmollmError as error:
+        return Outcome(path, "failed", str(error))
+    except Exception as error:  # noqa: BLE001  one file's surprise must not cost the others
+        return Outcome(path, "failed", f"{type(error).__name__}: {error}")
+    return _outcome(path, "done", analysis, time.perf_counter() - began)
+
+
+def _measured_before(path: Path, stem: Path, formats: tuple[str, ...], key: str) -> Outcome | None:
+    """An earlier run measured the same bytes with the same encoders and wrote all formats."""
+    from emollm.media.decode import digest_of
+
+    mark = stem.with_name(stem.name + ".done")
+    if not mark.is_file():
+        return None
+    row = json.loads(mark.read_text("utf-8"))
+    if row["key"] != key or row["sha256"] != digest_of(path) or not set(formats) <= set(row["formats"]):
+        return None
+    return Outcome(path, "kept", people=row["people"], face=row["face"], voice=row["voice"], text=row["text"])
+
+
+def _outcome(path: Path, status: str, analysis: Analysis, seconds: float) -> Outcome:
+    face = analysis.faces[0] if analysis.faces else None
+    voice = analysis.voice
+    return Outcome(
+        path=path,
+        status=status,
+        seconds=seconds,
+        people=len(analysis.faces),
+        face=face.labels[int(face.scores.mean(0).argmax())] if face else "",
+        voice=voice.labels[int(voice.scores.argmax())] if voice else "",
+        text=analysis.words.text if analysis.words else "",
+    )
+
+
+def _export(clip: Clip, analysis: Analysis, stem: Path, formats: tuple[str, ...], key: str) -> None:
+    from emollm.exports import figure, sheet, subtitles, tables
+
+    def name(ending: str) -> Path:
+        return stem.with_name(stem.name + ending)
+
+    if "json" in formats:
+        _write(name(".json"), json.dumps(tables.to_plain(analysis), ensure_ascii=False) + "\n")
+    if "csv" in formats:
+        _write(name(".faces.csv"), tables.to_csv(tables.face_rows(analysis), header=tables.FACE_HEADER))
+        _write(name(".stretches.csv"), tables.to_csv(tables.stretch_rows(analysis), header=tables.STRETCH_HEADER))
+    if "srt" in formats:
+        _write(name(".srt"), subtitles.to_srt(analysis))
+    if "vtt" in formats:
+        _write(name(".vtt"), subtitles.to_vtt(analysis))
+    if "png" in formats:
+        figure.draw_timeline(analysis, name(".png"))
+        sheet.contact_sheet(clip, analysis, name(".frames.png"))
+    done = _outcome(stem, "done", analysis, 0.0)
+    mark = {"key": key, "sha256": analysis.digest, "formats": formats, **{k: getattr(done, k) for k in ("people", "face", "voice", "text")}}
+    _write(name(".done"), json.dumps(mark, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text, "utf-8")
+    part.replace(path)

@@ -1,0 +1,136 @@
+"""An Analysis to rows and columns: one row a frame and face, and one a stretch, under names that users of other tools know.
+
+Column names follow OpenFace 2 (`frame`, `face_id`, `timestamp`, `confidence`, `pose_Rx`, `AU12_r`) and py-feat (`FaceRectX`, `FaceScore`,
+`happiness`), so that scripts written for them go on working.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emollm.exports import report
+from emollm.values import Analysis, FaceReading
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+PY_FEAT = {
+    "angry": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness", "sad": "sadness", "surprise": "surprise",
+    "neutral": "neutral", "contempt": "contempt",
+}  # fmt: skip
+FACE_HEADER = (
+    "frame", "face_id", "timestamp", "confidence", "success", "FaceRectX", "FaceRectY", "FaceRectWidth", "FaceRectHeight", "FaceScore",
+)  # fmt: skip
+STRETCH_HEADER = ("start_s", "end_s", "modality", "person", "label", "score", "text")
+_UNSAFE = ("=", "+", "-", "@")  # what a spreadsheet takes for a formula at the start of a cell
+
+
+def face_rows(analysis: Analysis) -> list[Row]:
+    """One row a frame and face, by time: where it is, how sure the mesh is, and every expression's share."""
+    rows: list[Row] = []
+    for person, reading in enumerate(analysis.faces):
+        rows += [_face_row(person, reading, k) for k in range(len(reading.track.index))]
+    return sorted(rows, key=lambda row: (row["frame"], row["face_id"]))
+
+
+def _face_row(person: int, reading: FaceReading, k: int) -> Row:
+    track = reading.track
+    left, top, right, bottom = (float(v) for v in track.boxes[k])
+    row: Row = {
+        "frame": int(track.index[k]),
+        "face_id": person,
+        "timestamp": round(float(track.times_s[k]), 3),
+        "confidence": round(float(track.scores[k]), 3),
+        "success": 1,
+        "FaceRectX": round(left, 1),
+        "FaceRectY": round(top, 1),
+        "FaceRectWidth": round(right - left, 1),
+        "FaceRectHeight": round(bottom - top, 1),
+        "FaceScore": round(float(track.scores[k]), 3),
+    }
+    for name, value in zip(reading.labels, reading.scores[k], strict=True):
+        row[PY_FEAT.get(name, name)] = round(float(value), 4)
+    return row
+
+
+def stretch_rows(analysis: Analysis) -> list[Row]:
+    """One row a stretch of face, voice or words, by start time."""
+    return [{name: row.get(name, "") for name in STRETCH_HEADER} for row in report.timeline(analysis)]
+
+
+def face_frame(analysis: Analysis) -> pd.DataFrame:
+    """`face_rows` as a data frame; empty with no columns where there is no face."""
+    import pandas as pd
+
+    return pd.DataFrame(face_rows(analysis))
+
+
+def stretch_frame(analysis: Analysis) -> pd.DataFrame:
+    """`stretch_rows` as a data frame."""
+    import pandas as pd
+
+    return pd.DataFrame(stretch_rows(analysis))
+
+
+def to_csv(rows: Sequence[Row], *, header: Sequence[str] = ()) -> str:
+    """Rows as comma-separated text. Cells that a spreadsheet would run as a formula get an apostrophe.
+
+    Args:
+        rows: All with the same keys.
+        header: Columns to write when there are no rows.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]) if rows else list(header), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and (value.lstrip().startswith(_UNSAFE) or value.startswith(("\t", "\r"))):
+        return "'" + value
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
+    return value
+
+
+def to_plain(analysis: Analysis) -> dict[str, Any]:
+    """Everything measured as one plain object, frame by frame; the file name is the user's own and is kept."""
+    people = []
+    for person, reading in enumerate(analysis.faces):
+        people.append(
+            {
+                "id": person,
+                "main": person == 0,
+                "seen_s": [round(float(reading.track.times_s[0]), 3), round(float(reading.track.times_s[-1]), 3)],
+                "labels": list(reading.labels),
+                "mean_scores": [round(float(v), 4) for v in reading.scores.mean(0)],
+                "cues": list(reading.cues),
+                "frames": reading.track.index.tolist(),
+                "times_s": np.round(reading.track.times_s, 3).tolist(),
+                "boxes": np.round(reading.track.boxes, 1).tolist(),
+                "confidence": np.round(reading.track.scores, 3).tolist(),
+                "scores": np.round(reading.scores, 4).tolist(),
+            }
+        )
+    return {
+        "name": analysis.name,
+        "kind": analysis.kind,
+        "sha256": analysis.digest,
+        "duration_s": round(analysis.duration_s, 3),
+        "note": "Scores are perceived expression: what people would say they see or hear. They are not inner states.",
+        "people": people,
+        "evidence": report.evidence(analysis),
+        "timeline": report.timeline(analysis),
+        "transcript": report.transcript(analysis),
+        "warnings": list(analysis.warnings),
+        "timings_s": {k: round(v, 3) for k, v in analysis.timings_s.items()},
+    }
