@@ -3,11 +3,19 @@
 Nothing heavy is imported here: torch, transformers and gradio load when a model, an encoder or the app is first used.
 """
 
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
 from emollm.errors import EmollmError
 from emollm.values import Analysis, Clip, Message, Sampling
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 __version__ = "0.1.0"
-__all__ = ["Analysis", "Clip", "EmollmError", "Message", "Sampling", "__version__", "load"]
+__all__ = ["Analysis", "Clip", "EmollmError", "Message", "Sampling", "__version__", "analyze", "load"]
 
 
 def load(system: str = "emollm", *, scale: str = "mini", threads: int | None = None, **options: object):  # type: ignore[no-untyped-def]
@@ -30,3 +38,30 @@ def load(system: str = "emollm", *, scale: str = "mini", threads: int | None = N
     from emollm.chat.local import LocalBackend
 
     return LocalBackend.from_recipe(system, scale=scale, threads=threads, **options)  # type: ignore[arg-type]
+
+
+def analyze(path: str | Path, *, system: str = "emollm", scale: str = "mini") -> Analysis:
+    """Measure faces, voice and words of a clip, without the language model. The encoders are loaded once and kept.
+
+    Args:
+        path: A video, sound or picture.
+        system: Recipe whose encoders measure.
+        scale: ``toy``, ``mini`` or ``full``.
+
+    Returns:
+        Everything measured; `emollm.exports.tables` makes data frames of it.
+
+    Raises:
+        MediaError: If the file cannot be read.
+        CheckpointError: If weights are missing; the message names the command that fetches them.
+    """
+    from pathlib import Path
+
+    return _perception(system, scale).analyze(Path(path))
+
+
+@cache
+def _perception(system: str, scale: str):  # type: ignore[no-untyped-def]
+    from emollm.build import build_perception
+
+    return build_perception(system, scale)

@@ -130,6 +130,8 @@ def load_encoder(module: torch.nn.Module, path: Path) -> None:
         unexpected = module.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError as error:
         raise CheckpointError(f"{path.name} does not fit this encoder: {str(error).splitlines()[-1].strip()}") from None
+    if isinstance(module, FaceEncoder):
+        module.has_units = "unit.weight" in state
     if missing or unexpected:
         raise CheckpointError(
             f"{path.name} does not fit this encoder: it lacks {missing or 'nothing'} and has {unexpected or 'nothing'} more."

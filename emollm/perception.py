@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,7 @@ from emollm.encoders.speech import LAYERS_HZ, Heard
 from emollm.encoders.voice import EMOTIONS, VoiceEncoder
 from emollm.media.align import crop_face, normalise_landmarks
 from emollm.media.decode import DEFAULT_LIMITS, Limits, decode_clip, digest_of
+from emollm.media.pose import head_pose
 from emollm.media.tracks import FaceTracker
 from emollm.values import AUDIO_HZ, Analysis, Clip, FaceReading, FaceTrack, Features, Floats, Transcript, VoiceReading
 
@@ -189,7 +191,9 @@ class Perception:
             [encode(torch.from_numpy(crops[i : i + 32]), torch.from_numpy(points[i : i + 32])) for i in range(0, len(crops), 32)]
         )
         scores = self._face.expressions(tokens).softmax(1).numpy()
-        return face_reading(track, tokens, scores, points)
+        reading, features = face_reading(track, tokens, scores, points)
+        units = self._face.units(tokens).sigmoid().numpy() if self._face.has_units else None
+        return replace(reading, pose=head_pose(track.landmarks), units=units), features
 
     def _read_voice(self, audio: Floats, spans: tuple[tuple[float, float], ...], layers: Tensor) -> tuple[VoiceReading, Features]:
         stretches = voice_stretches(spans)

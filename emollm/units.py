@@ -54,6 +54,15 @@ UNITS: tuple[str, ...] = tuple(
 FACS: dict[str, str] = {
     name + side: facs for name, facs, sides in _TABLE for side in ([{"L": "Left", "R": "Right"}[s] for s in sides] if sides else [""])
 }
+ACTION_UNITS: dict[str, tuple[str, ...]] = {
+    "AU01": ("browInnerUp",), "AU02": ("browOuterUp",), "AU04": ("browDown",), "AU05": ("eyeWide",), "AU06": ("cheekSquint",),
+    "AU07": ("eyeSquint",), "AU09": ("noseSneer",), "AU10": ("mouthUpperUp",), "AU12": ("mouthSmile",), "AU14": ("mouthDimple",),
+    "AU15": ("mouthFrown",), "AU16": ("mouthLowerDown",), "AU17": ("mouthShrugLower",), "AU18": ("mouthPucker",),
+    "AU20": ("mouthStretch",), "AU22": ("mouthFunnel",), "AU24": ("mouthPress",), "AU26": ("jawOpen",), "AU28": ("mouthRollLower",),
+    "AU45": ("eyeBlink",),
+}  # fmt: skip
+"""Numbered FACS action units -> units without side; for tables whose readers expect the numbers."""
+
 INDEX = {name: i for i, name in enumerate(UNITS)}
 PAIRED = frozenset(name for name, _, sides in _TABLE if sides)
 
@@ -64,6 +73,15 @@ def both(**strengths: float) -> Floats:
     for name, value in strengths.items():
         for full in (f"{name}Left", f"{name}Right") if name in PAIRED else (name,):
             found[INDEX[full]] = value
+    return found
+
+
+def action_units(units: Floats) -> dict[str, Floats]:
+    """Units [n, 52] to numbered action units, each [n]: the stronger of both sides."""
+    found = {}
+    for number, names in ACTION_UNITS.items():
+        columns = [INDEX[n + side] for n in names for side in (("Left", "Right") if n in PAIRED else ("",))]
+        found[number] = np.asarray(units)[:, columns].max(1)
     return found
 
 

@@ -59,6 +59,8 @@ class FaceReading:
     labels: tuple[str, ...]  # C expression names
     scores: Floats  # [n, C] per frame, rows sum to 1
     cues: tuple[str, ...]  # plain words for measured geometry, e.g. "mouth corners raised"
+    pose: Floats | None = None  # [n, 3] yaw, pitch, roll in degrees; see `media.pose`
+    units: Floats | None = None  # [n, 52] facial units, 0 to 1, in the order of `units.UNITS`; None where the encoder has not learned them
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from emollm.units import UNITS
 from emollm.values import Analysis, FaceReading, FaceTrack, Floats, Segment, Transcript, VoiceReading
 
 DECIMALS = 6
@@ -77,6 +78,8 @@ def _face(data: Mapping[str, Any]) -> FaceReading:
         labels=labels,
         scores=_floats(data["scores"], len(labels)),
         cues=tuple(data["cues"]),
+        pose=None if data.get("pose") is None else _floats(data["pose"], 3),
+        units=None if data.get("units") is None else _floats(data["units"], len(UNITS)),
     )
 
 

@@ -64,6 +64,7 @@ class FaceEncoder(nn.Module):
         )
         self.join = nn.Sequential(nn.Dropout(dropout), nn.Linear(192 + 96, WIDTH), nn.LayerNorm(WIDTH))
         self.expression = nn.Linear(WIDTH, len(EXPRESSIONS))
+        self.has_units = True  # set to False by a loader whose file lacks them
         self.unit = nn.Linear(WIDTH, len(UNITS))
         self.state = nn.Linear(WIDTH, len(CONDITION))
         self.register_buffer("mirror", torch.arange(468))  # which landmark each becomes when the face is mirrored; set by training

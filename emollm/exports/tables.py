@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emollm.exports import report
+from emollm.units import UNITS, action_units
 from emollm.values import Analysis, FaceReading
 
 if TYPE_CHECKING:
@@ -55,8 +56,14 @@ def _face_row(person: int, reading: FaceReading, k: int) -> Row:
         "FaceRectHeight": round(bottom - top, 1),
         "FaceScore": round(float(track.scores[k]), 3),
     }
+    if reading.pose is not None:
+        yaw, pitch, roll = (math.radians(float(v)) for v in reading.pose[k])
+        row |= {"pose_Rx": round(pitch, 3), "pose_Ry": round(yaw, 3), "pose_Rz": round(roll, 3)}
     for name, value in zip(reading.labels, reading.scores[k], strict=True):
         row[PY_FEAT.get(name, name)] = round(float(value), 4)
+    if reading.units is not None:
+        # OpenFace rates intensity from 0 to 5
+        row |= {f"{name}_r": round(5 * float(v[0]), 2) for name, v in action_units(reading.units[k : k + 1]).items()}
     return row
 
 
@@ -119,6 +126,9 @@ def to_plain(analysis: Analysis) -> dict[str, Any]:
                 "boxes": np.round(reading.track.boxes, 1).tolist(),
                 "confidence": np.round(reading.track.scores, 3).tolist(),
                 "scores": np.round(reading.scores, 4).tolist(),
+                "pose_degrees": np.round(reading.pose, 1).tolist() if reading.pose is not None else None,
+                "unit_names": list(UNITS) if reading.units is not None else None,
+                "units": np.round(reading.units, 3).tolist() if reading.units is not None else None,
             }
         )
     return {

@@ -16,6 +16,7 @@ Say = Callable[[str, float], None]
 PROTOTYPES = ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprise")
 FRAME_PX = 224
 STRONG = 1.1  # strength of a prototype, whatever the person's habit
+_CORNERS = (36, 45)  # outer corners of the eyes among the 68, whose distance landmark benchmarks divide by
 _INNER = slice(17, None)  # of the usual 68 points: without the jaw, whose outline is where the picture ends, not a place of the skin
 
 
@@ -139,7 +140,9 @@ def _frames(out: Path, tracker: Any, count: int, say: Say) -> dict[str, Any]:
                 if covered and covered[0] <= t / fps < covered[1]:
                     continue
                 eyes = float(np.linalg.norm(np.subtract(*person["eyes"][t])))
-                gaps.append(np.linalg.norm(mine[list(USUAL)] - person["landmarks"][t], axis=1)[_INNER].mean() / eyes)
+                true = np.asarray(person["landmarks"][t])
+                apart = float(np.linalg.norm(mine[list(USUAL)] - true, axis=1)[_INNER].mean())
+                gaps.append((apart / eyes, apart / float(np.linalg.norm(true[_CORNERS[0]] - true[_CORNERS[1]]))))
                 jaws.append(person["units"][t][truth["unit_names"].index("jawOpen")])
                 lips.append(float(np.linalg.norm(mine[13] - mine[14])) / eyes)
         say("frames", (number + 1) / len(clips))
@@ -147,7 +150,11 @@ def _frames(out: Path, tracker: Any, count: int, say: Say) -> dict[str, Any]:
             break
     return {
         "detector": {"people": there, "found": found, "share": round(found / max(1, there), 4)},
-        "landmarks": {"faces": len(gaps), "median_eye_distances": round(float(np.median(gaps)), 4)},
+        "landmarks": {
+            "faces": len(gaps),
+            "median_of_pupil_distance": round(float(np.median([a for a, _ in gaps])), 4),
+            "median_of_outer_corner_distance": round(float(np.median([b for _, b in gaps])), 4),
+        },
         "jaw": {"frames": len(jaws), "correlation_with_lips": round(float(np.corrcoef(jaws, lips)[0, 1]), 3)},
     }
 
@@ -172,7 +179,8 @@ def report(found: Mapping[str, Any]) -> str:
     """The audit in lines for a terminal."""
     lines = [
         f"detector        {found['detector']['found']} of {found['detector']['people']} people found",
-        f"landmarks       {found['landmarks']['median_eye_distances']} eye distances from the detector's",
+        f"landmarks       {found['landmarks']['median_of_pupil_distance']} of the distance of the pupils from the detector's, "
+        f"{found['landmarks']['median_of_outer_corner_distance']} of that of the outer eye corners",
         f"jawOpen         r {found['jaw']['correlation_with_lips']} with the gap of the lips",
         f"expressions     {found['expressions']['named']:.0%} named: "
         + ", ".join(f"{k} {v:.0%}" for k, v in found["expressions"]["by_family"].items()),

@@ -43,6 +43,7 @@ def make(out: Path, settings: Settings, clips: int, *, workers: int = 1, progres
     for name in ("clips", "truth"):
         (out / name).mkdir(parents=True, exist_ok=True)
     _claim(out, settings)
+    _sweep(out)
     numbers = [n for n in range(clips) if not _there(out, settings, n)]
     done = clips - len(numbers)
     if progress is not None:
@@ -64,6 +65,25 @@ def _claim(out: Path, settings: Settings) -> None:
         if other:
             raise DataError(f"{out} holds clips made with {'; '.join(other)}. Give another folder, or the same options to go on.")
     path.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")
+
+
+def _sweep(out: Path) -> None:
+    """Remove unfinished files of processes that are gone."""
+    for folder in (out / "clips", out / "truth"):
+        for part in folder.glob(".*-*.*"):
+            process = next((p for p in part.name.split(".")[2:] if p.isdigit()), None)
+            if process is not None and not _alive(int(process)):
+                part.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _name(settings: Settings, number: int) -> str:

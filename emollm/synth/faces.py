@@ -150,9 +150,12 @@ def _still(actor: Actor, units: Floats, rng: np.random.Generator) -> tuple[NDArr
 
 
 def label(family: str, strength: float) -> Floats:
-    """[8] soft target: weak expressions are partly neutral; nothing for families outside the eight."""
+    """[8] soft target: weak expressions are partly neutral; nothing for families outside the eight, and nothing for contempt.
+
+    Taught as contempt, the one-sided mouths of renders cost the encoder the contempt that crowds see in photographs (docs/log.md).
+    """
     target = np.zeros(len(EXPRESSIONS), np.float32)
-    if family not in EXPRESSIONS:
+    if family not in EXPRESSIONS or family == "contempt":
         return target
     sure = float(np.clip(0.45 + 0.5 * strength, 0, 0.92)) if family != "neutral" else 0.92
     target[EXPRESSIONS.index(family)] = sure

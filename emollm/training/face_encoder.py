@@ -35,7 +35,7 @@ SETTLE = 0.32  # length of that last phase, as a share of the first
 ROOM_PX = 8  # border around the crop for random shifts
 RENDER_SHARE = 0.5  # renders beside real faces in a batch
 # Weights of the losses beside the expressions' own
-LABEL_RENDERS, UNITS, CONDITION, SAME = 0.2, 2.0, 0.3, 0.3
+LABEL_RENDERS, UNITS, CONDITION, SAME = 0.1, 2.0, 0.3, 0.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,16 @@ def test_an_analysis_survives_the_journey():
         kind="video",
         digest="d" * 64,
         duration_s=1.25,
-        faces=(FaceReading(track, ("happy", "sad"), np.array([[0.75, 0.25], [0.5, 0.5]]), ("mouth corners raised",)),),
+        faces=(
+            FaceReading(
+                track,
+                ("happy", "sad"),
+                np.array([[0.75, 0.25], [0.5, 0.5]]),
+                ("mouth corners raised",),
+                pose=np.array([[1.0, -2.0, 3.0], [np.nan, 0.0, 0.0]]),
+                units=rng.uniform(0, 1, (2, 52)),
+            ),
+        ),
         voice=VoiceReading(((0.1, 0.9),), ("calm",), np.array([1.0]), float("nan"), 3.5, -20.0, ("low pitch",)),
         words=Transcript("en", (Segment(0.1, 0.9, "hello"),)),
         missing={},
@@ -42,5 +51,7 @@ def test_an_analysis_survives_the_journey():
     np.testing.assert_array_equal(face.scores, before.faces[0].scores)
     np.testing.assert_array_equal(face.track.index, track.index)
     np.testing.assert_allclose(face.track.landmarks, track.landmarks, atol=1e-6)
+    np.testing.assert_allclose(face.units, before.faces[0].units, atol=1e-6)
+    np.testing.assert_allclose(face.pose, before.faces[0].pose)
     assert face.track.irises.shape == (2, 2, 3) and np.isnan(face.track.irises).all()
     assert np.isnan(after.voice.pitch_hz) and after.voice.pitch_range_st == 3.5 and after.voice.spans_s == ((0.1, 0.9),)

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,9 +17,10 @@ from emollm.media.tracks import FaceTracker
 pytest.importorskip("numba")
 
 from emollm.synth import dataset, landmarks, scene
-from emollm.synth.clip import Settings, identity, sentences, write_script
+from emollm.synth.clip import Settings, identity, write_script
 from emollm.synth.mesh import load_head
 from emollm.synth.render import Actor, Camera, Light, Pose, render
+from emollm.synth.turns import sentences
 from emollm.units import INDEX, UNITS, both
 
 LIGHT = Light(
@@ -185,3 +189,15 @@ def test_truth_files_are_plain_json(made):
     with gzip.open(made / "truth" / "train-000000.json.gz", "rt") as file:
         truth = json.load(file)
     assert truth["unit_names"] == list(UNITS) and truth["people"][0]["main"] is True
+
+
+def test_what_a_killed_run_left_half_written_is_swept(tmp_path):
+    (tmp_path / "clips").mkdir()
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    part = tmp_path / "clips" / f".train-000001.{dead.pid}.mp4"
+    mine = tmp_path / "clips" / f".train-000002.{os.getpid()}.mp4"
+    part.write_bytes(b"half")
+    mine.write_bytes(b"of a process that lives")
+    dataset.make(tmp_path, SMALL, 1)
+    assert not part.exists() and mine.exists()
