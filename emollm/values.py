@@ -77,12 +77,23 @@ class VoiceReading:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a transcript."""
+
+    start_s: float
+    end_s: float
+    text: str
+    probability: float  # that the recogniser gave to its letters
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of transcript."""
 
     start_s: float
     end_s: float
     text: str
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from emollm.units import UNITS
-from emollm.values import Analysis, FaceReading, FaceTrack, Floats, Segment, Transcript, VoiceReading
+from emollm.values import Analysis, FaceReading, FaceTrack, Floats, Segment, Transcript, VoiceReading, Word
 
 DECIMALS = 6
 
@@ -51,7 +51,7 @@ def analysis_from(data: Mapping[str, Any]) -> Analysis:
         duration_s=data["duration_s"],
         faces=tuple(_face(face) for face in data["faces"]),
         voice=None if voice is None else _voice(voice),
-        words=None if words is None else Transcript(words["language"], tuple(Segment(**segment) for segment in words["segments"])),
+        words=None if words is None else Transcript(words["language"], tuple(_segment(row) for row in words["segments"])),
         missing=data["missing"],
         features={},
         timings_s=data["timings_s"],
@@ -81,6 +81,10 @@ def _face(data: Mapping[str, Any]) -> FaceReading:
         pose=None if data.get("pose") is None else _floats(data["pose"], 3),
         units=None if data.get("units") is None else _floats(data["units"], len(UNITS)),
     )
+
+
+def _segment(data: Mapping[str, Any]) -> Segment:
+    return Segment(data["start_s"], data["end_s"], data["text"], tuple(Word(**word) for word in data.get("words", ())))
 
 
 def _voice(data: Mapping[str, Any]) -> VoiceReading:

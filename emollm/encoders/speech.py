@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emollm.values import AUDIO_HZ, Floats, Segment, Transcript
+from emollm.encoders.alignment import FRAMES_HZ, token_times, watched
+from emollm.values import AUDIO_HZ, Floats, Segment, Transcript, Word
 
 WINDOW_S = 30.0
 PAD_S = 1.0  # silence after the last word, which the decoder needs to end its sentence
+SURE_LANGUAGE = 0.5  # least probability at which a detected language is believed
+TESTED_LANGUAGES = ("en", "de", "da")
 LAYERS_HZ = 12.5  # rate of the hidden layers that are kept
 
 
@@ -87,7 +90,31 @@ class Whisper:
             stopping_criteria=[self._past(min(seconds, spoken_until_s or seconds))],
         )
         text = self._tokenizer.decode(ids[0], decode_with_timestamps=True, skip_special_tokens=False)
-        return Transcript(language, _segments(text, offset_s, offset_s + seconds))
+        segments = _segments(text, offset_s, offset_s + seconds)
+        if segments:
+            segments = _with_words(segments, self._words(memory, language, ids[0], seconds, offset_s))
+        return Transcript(language, segments)
+
+    def _words(self, memory: Any, language: str, ids: Tensor, seconds: float, offset_s: float) -> list[Word]:
+        """Words of generated ids with their times, by one more pass of the decoder over the text alone."""
+        settings = self._model.generation_config
+        spoken = [int(i) for i in ids if int(i) < settings.eos_token_id]  # all ids above are not text
+        start = [settings.decoder_start_token_id, settings.lang_to_id[f"<|{language}|>"], settings.task_to_id["transcribe"]]
+        if not spoken:
+            return []
+        given = torch.tensor([[*start, settings.no_timestamps_token_id, *spoken]], device=self.device)
+        with watched(self._model.model.decoder, [(layer, head) for layer, head in settings.alignment_heads]) as seen:
+            logits = self._model(encoder_outputs=memory, decoder_input_ids=given).logits[0].float()
+        rows = [attention[len(start) :] for attention in seen]  # each row looks where the token after it is said
+        times = np.append(token_times(rows, max(1, round(seconds * FRAMES_HZ))), seconds)
+        sure = logits[len(start) : -1].softmax(-1)[torch.arange(len(spoken)), torch.tensor(spoken)].cpu().numpy()
+        found = []
+        for first, last in _word_bounds([self._tokenizer.decode([i]) for i in spoken]):
+            text = self._tokenizer.decode(spoken[first:last]).strip()
+            if text:
+                begin, end = (offset_s + float(min(times[k], seconds)) for k in (first, last))
+                found.append(Word(round(begin, 2), round(max(end, begin + 0.02), 2), text, round(float(sure[first:last].mean()), 3)))
+        return found
 
     def _past(self, end_s: float) -> Callable[..., Tensor]:
         """Stop once a time stamp reaches the end of speech: beyond it the decoder only repeats itself."""
@@ -103,7 +130,10 @@ class Whisper:
         start = torch.tensor([[self._model.config.decoder_start_token_id]], device=self.device)
         logits = self._model(encoder_outputs=memory, decoder_input_ids=start).logits[0, -1]
         known = torch.tensor(list(self._languages), device=logits.device)
-        return self._languages[int(known[logits[known].argmax()])]
+        chances = logits[known].float().softmax(0).tolist()
+        found = dict(zip((self._languages[int(i)] for i in known), chances, strict=True))
+        # A few quiet words make it guess any of a hundred languages; an unsure guess is settled among those that emollm is tested with.
+        return max(found if max(chances) >= SURE_LANGUAGE else TESTED_LANGUAGES, key=lambda name: found[name])
 
     def hear(
         self,
@@ -130,11 +160,30 @@ class Whisper:
                 last = max(e for s, e in spans_s if s < end) - start
                 part = self.transcribe(states, language=language, seconds=end - start, offset_s=start, spoken_until_s=last)
                 language = part.language
-                segments.extend(part.segments)
+                segments.extend(in_speech(part.segments, spans_s))
             if progress is not None:
                 progress((i + 1) / len(windows))
         transcript = Transcript(language, tuple(segments)) if segments and language else None
         return Heard(torch.cat(kept, 1) if kept else torch.zeros(1, 0, 1), transcript)
+
+
+def in_speech(segments: Sequence[Segment], spans_s: Sequence[tuple[float, float]]) -> list[Segment]:
+    """Words that begin or end in silence are brought to the speech next to them; segments begin and end with their words."""
+    found = []
+    for segment in segments:
+        words = [replace(w, start_s=a, end_s=max(b, round(a + 0.02, 2))) for w in segment.words for a, b in [_brought(w, spans_s)]]
+        if words:
+            segment = replace(segment, start_s=words[0].start_s, end_s=max(w.end_s for w in words), words=tuple(words))  # noqa: PLW2901
+        found.append(segment)
+    return found
+
+
+def _brought(word: Word, spans_s: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    inside = [(max(a, word.start_s), min(b, word.end_s)) for a, b in spans_s if a < word.end_s and b > word.start_s]
+    if not inside:
+        return word.start_s, word.end_s
+    longest = max(inside, key=lambda piece: piece[1] - piece[0])  # one word is not said on both sides of a pause
+    return round(longest[0], 2), round(longest[1], 2)
 
 
 def windows_of(duration_s: float, spans_s: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
@@ -146,6 +195,27 @@ def windows_of(duration_s: float, spans_s: tuple[tuple[float, float], ...]) -> l
         pauses = [(b[0] + a[1]) / 2 for a, b in itertools.pairwise(spans_s) if cuts[-1] + longest / 2 < (b[0] + a[1]) / 2 < latest]
         cuts.append(pauses[-1] if pauses else latest)
     return [(a, b) for a, b in zip(cuts, [*cuts[1:], duration_s], strict=True) if b - a > 0.05]
+
+
+def _word_bounds(pieces: Sequence[str]) -> list[tuple[int, int]]:
+    """Half-open ranges of tokens that make up a word: a new one begins with a space. Scripts without spaces give one word a segment."""
+    starts = [i for i, piece in enumerate(pieces) if i == 0 or piece.startswith(" ")]
+    return list(itertools.pairwise([*starts, len(pieces)]))
+
+
+def _with_words(segments: tuple[Segment, ...], words: list[Word]) -> tuple[Segment, ...]:
+    """Give each segment its words, in order, and let it begin and end with them."""
+    found = []
+    at = 0
+    for number, segment in enumerate(segments):
+        count = len(segment.text.split())
+        mine = words[at:] if number == len(segments) - 1 else words[at : at + count]
+        at += len(mine)
+        if mine:
+            begin, end = mine[0].start_s, min(max(mine[-1].end_s, mine[0].start_s + 0.1), max(segment.end_s, mine[0].start_s + 0.1))
+            segment = Segment(begin, end, segment.text, tuple(mine))  # noqa: PLW2901
+        found.append(segment)
+    return tuple(found)
 
 
 def _segments(text: str, start_s: float, end_s: float) -> tuple[Segment, ...]:

@@ -109,5 +109,13 @@ def transcript(analysis: Analysis) -> dict[str, Any] | None:
     """Language and segments, or None when no words were heard."""
     if analysis.words is None:
         return None
-    segments = [{"start_s": s.start_s, "end_s": s.end_s, "text": s.text} for s in analysis.words.segments]
+    segments = [
+        {
+            "start_s": s.start_s,
+            "end_s": s.end_s,
+            "text": s.text,
+            "words": [{"start_s": w.start_s, "end_s": w.end_s, "text": w.text, "probability": w.probability} for w in s.words],
+        }
+        for s in analysis.words.segments
+    ]
     return {"language": analysis.words.language, "segments": segments}

@@ -218,7 +218,7 @@ def contact_sheet(out: Path, *, most: int = 48, columns: int = 8) -> Path:
     from emollm.media.decode import Limits, decode_clip
 
     tiles = []
-    for path in sorted((out / "clips").glob("*.mp4"))[:most]:
+    for path in sorted((out / "clips").glob("[!.]*.mp4"))[:most]:
         frames = decode_clip(path, Limits(frames=9)).frames
         tiles.append(cv2.resize(frames[len(frames) // 2], (160, 160), interpolation=cv2.INTER_AREA))
     if not tiles:

@@ -138,7 +138,7 @@ def paint(person: Person) -> Surface:
     colour *= (1 + 0.18 * coarse + 0.10 * middle + 0.10 * fine + 0.08 * pores)[:, None]
     flush = np.exp(-(((side - 0.45) / 0.2) ** 2 + ((y - 6.98) / 0.18) ** 2)) * front * 0.9
     own = np.random.default_rng([person.seed, 12])
-    flush = flush * own.uniform(0.2, 1.6) * (1 + 0.8 * person.make_up) + masks["ears"] * 0.5
+    flush = flush * own.uniform(0.2, 1.2) * (1 + 0.8 * person.make_up) + masks["ears"] * 0.5
     flush = flush + np.exp(-((side / 0.12) ** 2 + ((y - 7.0) / 0.1) ** 2)) * front * 0.8
     colour *= 1 + flush[:, None] * np.array([0.10, -0.13, -0.12])
     bags = np.exp(-(((side - 0.3) / 0.17) ** 2 + ((y - 7.14) / 0.05) ** 2)) * front * (0.1 + 0.5 * max(0, person.age - 0.62))

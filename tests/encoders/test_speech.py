@@ -41,6 +41,11 @@ def test_one_pass_gives_words_and_layers(whisper, name, text):
     assert heard.transcript.language == "en" and wrong <= 2, heard.transcript.text
     assert heard.layers.shape[0] == 7 and heard.layers.shape[2] == 512
     assert heard.layers.shape[1] == pytest.approx(len(audio) / 16000 * 12.5, abs=2)
+    said = [w for s in heard.transcript.segments for w in s.words]
+    assert [w.text for w in said] == heard.transcript.text.split()
+    starts = [w.start_s for w in said]
+    assert starts == sorted(starts) and all(w.start_s < w.end_s and 0 < w.probability <= 1 for w in said)
+    assert starts[0] == pytest.approx(speech_spans(audio)[0][0], abs=0.15)  # not in the silence before
     ends = [s.end_s for s in heard.transcript.segments]
     assert ends == sorted(ends) and ends[-1] <= len(audio) / 16000 + 0.1
 
