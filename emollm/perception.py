@@ -23,6 +23,7 @@ from emollm.encoders import cues
 from emollm.encoders.face import CROP_PX, EXPRESSIONS, FaceEncoder
 from emollm.encoders.prosody import Prosody, measure, speech_spans
 from emollm.encoders.scene import SceneEncoder
+from emollm.encoders.speaking import speakers
 from emollm.encoders.speech import LAYERS_HZ, Heard
 from emollm.encoders.voice import EMOTIONS, VoiceEncoder
 from emollm.media.align import crop_face, normalise_landmarks
@@ -149,6 +150,7 @@ class Perception:
                     clip.audio, spans, transcribe=self._transcribe, progress=lambda share: report(0.5 + 0.35 * share, "listening")
                 )
                 voice, features["voice"] = self._read_voice(clip.audio, spans, heard.layers)
+                voice = replace(voice, speakers=speakers(tracks, spans))
                 words = heard.transcript
                 if words is None:
                     missing["words"] = "no words could be made out"

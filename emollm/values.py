@@ -74,6 +74,7 @@ class VoiceReading:
     pitch_range_st: float  # 10th to 90th percentile, semitones
     loudness_db: float  # of speech, relative to full scale
     cues: tuple[str, ...]  # e.g. "high pitch"
+    speakers: tuple[int | None, ...] = ()  # index of the face that speaks in each span; None where no mouth clearly moves with it
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,7 @@ def _voice(data: Mapping[str, Any]) -> VoiceReading:
         pitch_range_st=_or_nan(data["pitch_range_st"]),
         loudness_db=_or_nan(data["loudness_db"]),
         cues=tuple(data["cues"]),
+        speakers=tuple(data.get("speakers", ())),
     )
 
 

@@ -54,6 +54,7 @@ def _voice(reading: VoiceReading) -> dict[str, Any]:
         "pitch_range_st": None if np.isnan(reading.pitch_range_st) else round(reading.pitch_range_st, 1),
         "loudness_db": round(reading.loudness_db, 1),
         "spans_s": [list(s) for s in reading.spans_s],
+        "speakers": list(_speakers(reading)),
     }
 
 
@@ -71,12 +72,17 @@ def timeline(analysis: Analysis) -> list[dict[str, Any]]:
                 "modality": "voice",
                 "label": analysis.voice.labels[top],
                 "score": round(float(analysis.voice.scores[top]), 4),
+                "person": who,
             }
-            for a, b in analysis.voice.spans_s
+            for (a, b), who in zip(analysis.voice.spans_s, _speakers(analysis.voice), strict=True)
         ]
     if analysis.words is not None:
         rows += [{"start_s": s.start_s, "end_s": s.end_s, "modality": "words", "text": s.text} for s in analysis.words.segments]
     return sorted(rows, key=lambda row: (row["start_s"], row["modality"]))
+
+
+def _speakers(voice: VoiceReading) -> tuple[int | None, ...]:
+    return voice.speakers or (None,) * len(voice.spans_s)
 
 
 def face_stretches(reading: FaceReading, duration_s: float) -> list[dict[str, Any]]:
