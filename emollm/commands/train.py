@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from emollm.errors import EmollmError
+
 
 def train(
     system: Annotated[str, typer.Argument(help="Recipe name or path to a .toml.")] = "emollm",
@@ -20,9 +22,12 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes for encoding.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of torch while training.")] = 2,
     shrink: Annotated[float, typer.Option(help="Share of the data to use, for a quick trial.")] = 1.0,
+    renders: Annotated[int, typer.Option(min=0, help="With --stage encoders: synthetic faces beside the real ones (extra synth).")] = 0,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
     """Train a system on labelled faces, speech and text."""
+    if renders and stage != "encoders":
+        raise EmollmError("--renders is for the face encoder: add --stage encoders.")
     import torch
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -42,5 +47,8 @@ def train(
             if not bars.console.is_terminal:
                 bars.console.print(f"{what}: {share:.0%} {detail}")
 
-        done = run(system, scale, data, folder, resume=resume, only=stage, own=encoders, workers=workers, shrink=shrink, seed=seed, say=say)
+        done = run(
+            system, scale, data, folder, resume=resume, only=stage, own=encoders, workers=workers, shrink=shrink, renders=renders,
+            seed=seed, say=say,
+        )  # fmt: skip
     typer.echo(f"trained adapters are in {done}")

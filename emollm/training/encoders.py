@@ -52,5 +52,7 @@ def train_encoders(
     }
     for name, encoder in trained.items():
         state = {k: v.half() if v.is_floating_point() else v for k, v in encoder.state_dict().items()}
+        if synthetic is None:  # photographs say nothing about facial units: a head that learned nothing must not look as if it had
+            state = {k: v for k, v in state.items() if not k.startswith("unit.")}
         save_file({k: v.contiguous() for k, v in state.items()}, out / f"{name}.safetensors")
     return out

@@ -42,6 +42,7 @@ def train(
     own: Path | None = None,
     workers: int = 2,
     shrink: float = 1.0,
+    renders: int = 0,
     seed: int = 0,
     say: Say | None = None,
 ) -> Path:
@@ -57,6 +58,7 @@ def train(
         own: Folder with our encoders; the shipped ones if None.
         workers: Processes for encoding.
         shrink: Share of each mixture to use, for quick trials.
+        renders: Synthetic faces for the stage "encoders".
         seed: Of everything random.
         say: Progress.
 
@@ -69,7 +71,7 @@ def train(
     """
     tell = say or (lambda what, share, detail: None)
     if only == ENCODERS:
-        return train_encoders(data, out / ENCODERS, seed=seed, say=tell)
+        return train_encoders(data, out / ENCODERS, renders=renders, seed=seed, say=tell)
     corpus = Corpus(data)
     parts = build(system, scale, fresh=True)
     stages = parts.recipe.stages

@@ -6,11 +6,14 @@ import tiny_data
 import torch
 from safetensors.torch import load_file
 
+from emollm.build import load_encoder
 from emollm.data.corpus import Corpus, Item
 from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.errors import DataError
+from emollm.synth.faces import Stills
 from emollm.training import encoders, face_encoder
+from emollm.units import INDEX, UNITS, mirrored_units
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def trained(tmp_path_factory):
 def test_both_files_load_into_fresh_encoders(trained):
     _, out, told = trained
     for name, kind in (("face", FaceEncoder), ("voice", VoiceEncoder)):
-        kind().load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(out / f"{name}.safetensors").items()})
+        load_encoder(kind(), out / f"{name}.safetensors")
     assert {what for what, _ in told} == {"finding faces", "face encoder", "hearing voices", "voice encoder"}
     assert all(0 <= share <= 1 for _, share in told)
 
@@ -39,6 +42,42 @@ def test_the_face_encoder_learns_to_tell_two_faces_apart(trained):
     with torch.inference_mode():
         logits = encoder.expressions(encoder(crops, torch.from_numpy(faces.points)))
     assert (logits.argmax(1).numpy() == faces.targets.argmax(1)).mean() >= 0.75  # two labels, so half would be chance
+
+
+def stills(count):
+    """Synthetic faces in pairs: an open jaw darkens the lower half of the crop."""
+    rng = np.random.default_rng(0)
+    jaw = np.repeat(rng.integers(0, 2, count // 2), 2).astype(np.float32)
+    crops = rng.integers(100, 156, (count, 72, 72)).astype(np.uint8)
+    crops[jaw > 0, 40:] //= 3
+    units = np.zeros((count, len(UNITS)), np.float32)
+    units[:, INDEX["jawOpen"]] = jaw
+    zeros = np.zeros(count, np.float32)
+    points = np.repeat(rng.normal(0, 0.2, (1, 468, 3)), count, 0).astype(np.float32)
+    return Stills(crops, points, np.zeros((count, 8), np.float32), units, jaw, zeros, np.arange(count))
+
+
+def test_synthetic_faces_teach_facial_units(trained):
+    data, out, _ = trained
+    faces, made = face_encoder.prepare_faces(Corpus(data), out, lambda *_: None), stills(80)
+    encoder = face_encoder.train_face(faces, epochs=60, seed=0, say=lambda *_: None, batch=12, renders=made)
+    edge = face_encoder.ROOM_PX // 2
+    with torch.inference_mode():
+        tokens = encoder(torch.from_numpy(made.crops[:, edge:-edge, edge:-edge].copy()), torch.from_numpy(made.points))
+        opened = encoder.units(tokens).sigmoid()[:, INDEX["jawOpen"]].numpy()
+    assert np.corrcoef(opened, made.units[:, INDEX["jawOpen"]])[0, 1] > 0.8
+
+
+def test_without_synthetic_faces_no_head_for_units_is_written(trained):
+    _, out, _ = trained
+    names = set(load_file(out / "face.safetensors"))
+    assert not any(n.startswith("unit.") for n in names) and "expression.weight" in names
+
+
+def test_a_mirrored_face_moves_the_other_side():
+    swap = mirrored_units()
+    assert UNITS[swap[INDEX["mouthSmileLeft"]]] == "mouthSmileRight" and UNITS[swap[INDEX["jawLeft"]]] == "jawRight"
+    assert UNITS[swap[INDEX["jawOpen"]]] == "jawOpen" and (swap[swap] == np.arange(len(UNITS))).all()
 
 
 def test_prepared_faces_are_kept(trained, monkeypatch):
@@ -68,5 +107,5 @@ def test_a_plain_label_keeps_a_little_doubt():
 
 def test_the_mirror_is_its_own_inverse_where_the_face_is_symmetric():
     half = np.stack([np.linspace(0.1, 1, 20), np.linspace(-1, 1, 20), np.zeros(20)], 1)
-    mirror = encoders.mirror_index(np.concatenate([half, half * [-1, 1, 1]]))
+    mirror = face_encoder.mirror_index(np.concatenate([half, half * [-1, 1, 1]]))
     assert (mirror[mirror] == np.arange(40)).all() and (mirror != np.arange(40)).all()
