@@ -28,7 +28,7 @@ def made(frozen, tmp_path_factory):
 
 def test_the_splits_of_synth_fec_differ_and_are_settled():
     train, val = benchmark("synth-fec", "train"), benchmark("synth-fec", "val")
-    assert (train.clips, val.clips) == (1000, 200) and train.settings == replace(val.settings, split="train")
+    assert (train.clips, val.clips) == (1000, 100) and train.settings == replace(val.settings, split="train")
     assert val.settings.seed == 41 and val.settings.persons == (1, 2) and val.settings.seconds == (4.0, 8.0)
 
 
