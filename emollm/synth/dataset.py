@@ -129,7 +129,8 @@ def _one(job: tuple[Path, Settings, int]) -> int:
     truth["captions"] = _captions(script, truth)
     truth["questions"] = [asdict(e) for e in captions.about_everyone(truth["people"], script.seconds)]
     packed = out / "truth" / f".{script.name}.{os.getpid()}"
-    with gzip.GzipFile(packed, "wb", mtime=0) as file:  # no time inside: the same clip is the same bytes
+    # No time and no name inside, so that the same clip is the same bytes in every process.
+    with packed.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
         file.write(json.dumps(truth, separators=(",", ":")).encode())
     packed.replace(out / "truth" / f"{script.name}.json.gz")
     return number

@@ -38,7 +38,11 @@ def test_an_unknown_set_is_refused_by_name():
 
 
 def test_the_same_set_made_twice_is_the_same_bit_for_bit(frozen, made, tmp_path):
-    dataset.make(tmp_path, frozen.settings, 2)
+    dataset.make(tmp_path, frozen.settings, 2, workers=2)  # in other processes
+    for folder, ending in (("clips", ".mp4"), ("truth", ".json.gz")):
+        for number in range(2):
+            name = f"{folder}/val-{number:06d}{ending}"
+            assert (tmp_path / name).read_bytes() == (made / name).read_bytes(), name
     first, again = hashes(made, "val", 2), hashes(tmp_path, "val", 2)
     assert first == again
     known = replace(frozen, plan=first[0], bytes=first[1])
