@@ -34,7 +34,7 @@ def test_seven_chances_sum_to_one(expression):
 def test_identities_are_unit_vectors_and_see_colour(identity):
     one, other = describe_identity(identity, FACE, POINTS), describe_identity(identity, FACE[..., ::-1].copy(), POINTS)
     assert one.shape == (1024,) and np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
-    assert float(one @ other) < 0.999
+    assert 0.9 < float(one @ other) < 0.9999  # noise is noise to it, but not the same noise
 
 
 def test_a_strided_convolution_is_padded_as_tensorflow_pads(identity):

@@ -174,7 +174,7 @@ def test_missing_and_cut_short_folders_name_the_remedy(tiny: Tiny) -> None:
 def test_unknown_names_list_the_known(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"unknown weights 'whisper-bas'; known: .*Did you mean 'whisper-base'"):
         weights.locate("whisper-bas", tmp_path)
-    with pytest.raises(CheckpointError, match=r"unknown scale 'huge'; known: full, mini"):
+    with pytest.raises(CheckpointError, match=r"unknown scale 'huge'; known: full, judges, mini"):
         weights.pull_scale("huge", tmp_path)
 
 
