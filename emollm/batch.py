@@ -15,7 +15,9 @@ from emollm.errors import EmollmError
 from emollm.perception import Perception
 from emollm.values import Analysis, Clip
 
-FORMATS = ("json", "csv", "srt", "vtt", "png")
+# format -> endings of the files it always writes; a clip with a picture also gets a sheet of frames with "png"
+_ENDINGS = {"json": (".json",), "csv": (".faces.csv", ".stretches.csv"), "srt": (".srt",), "vtt": (".vtt",), "png": (".png",)}
+FORMATS = tuple(_ENDINGS)
 Maker = Callable[[], Perception]
 Progress = Callable[["Outcome"], None]
 _MEDIA = (
@@ -163,6 +165,8 @@ def _measured_before(path: Path, stem: Path, formats: tuple[str, ...], key: str)
     row = json.loads(mark.read_text("utf-8"))
     if row["key"] != key or row["sha256"] != digest_of(path) or not set(formats) <= set(row["formats"]):
         return None
+    if any(not stem.with_name(stem.name + ending).is_file() for f in formats for ending in _ENDINGS[f]):
+        return None  # somebody took a result away
     return Outcome(path, "kept", people=row["people"], face=row["face"], voice=row["voice"], text=row["text"])
 
 

@@ -52,6 +52,8 @@ def test_a_folder_gives_files_a_summary_and_names_the_broken_one(folder, tmp_pat
     )
     again = batch.analyze_all(paths, out, ["json"], MAKER, key="k")
     assert [o.status for o in again] == ["kept", "failed", "kept"] and again[0].face == outcomes[0].face
+    (out / "a.json").unlink()
+    assert batch.analyze_all(paths[:1], out, ["json"], MAKER, key="k")[0].status == "done" and (out / "a.json").is_file()
     other = batch.analyze_all(paths[:1], out, ["json"], MAKER, key="other encoders")
     assert other[0].status == "done"
 

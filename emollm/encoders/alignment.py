@@ -60,11 +60,11 @@ def token_times(attention: Sequence[Tensor], frames: int) -> Floats:
 def path_starts(gain: Floats) -> Floats:
     """The first column of each row on the best path through gain [L, N], from first cell to last, only to the right or one row down.
 
-    A row may also be passed within a column, so that there may be more rows than columns.
+    Within the first column any number of rows may be passed, so that there may be more rows than columns.
     """
     rows, columns = gain.shape
     best = np.full(rows, -np.inf)
-    came = np.zeros((columns, rows), np.int8)  # 0 from the left, 1 from the row above in the column before, 2 from above in the same column
+    came = np.zeros((columns, rows), np.int8)  # 0 from the left, 1 from the row above in the column before, 2 from above, first column only
     for n in range(columns):
         if n == 0:
             stay, step = np.full(rows, -np.inf), np.full(rows, -np.inf)

@@ -16,7 +16,7 @@ import numpy as np
 
 from emollm.exports import report
 from emollm.units import UNITS, action_units
-from emollm.values import Analysis, FaceReading
+from emollm.values import Analysis, FaceReading, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,6 +109,11 @@ def _cell(value: Any) -> Any:
     return value
 
 
+def _rows_or_none(values: Floats) -> list[list[float] | None]:
+    """Rows [n, d] rounded; None for a row that is not a number, which JSON cannot hold."""
+    return [np.round(row, 1).tolist() if np.isfinite(row).all() else None for row in values]
+
+
 def to_plain(analysis: Analysis) -> dict[str, Any]:
     """Everything measured as one plain object, frame by frame; the file name is the user's own and is kept."""
     people = []
@@ -126,7 +131,7 @@ def to_plain(analysis: Analysis) -> dict[str, Any]:
                 "boxes": np.round(reading.track.boxes, 1).tolist(),
                 "confidence": np.round(reading.track.scores, 3).tolist(),
                 "scores": np.round(reading.scores, 4).tolist(),
-                "pose_degrees": np.round(reading.pose, 1).tolist() if reading.pose is not None else None,
+                "pose_degrees": _rows_or_none(reading.pose) if reading.pose is not None else None,
                 "unit_names": list(UNITS) if reading.units is not None else None,
                 "units": np.round(reading.units, 3).tolist() if reading.units is not None else None,
             }

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -66,6 +67,14 @@ def test_plain_data_is_json_and_names_what_it_is(analysis, silence):
     assert [p["main"] for p in plain["people"]] == [True, False] and len(plain["people"][0]["scores"]) == 4
     assert "perceived" in plain["note"] and plain["transcript"]["language"] == "en"
     assert json.loads(json.dumps(tables.to_plain(silence)))["people"] == []
+
+
+def test_a_pose_that_is_not_a_number_is_null(analysis):
+    pose = np.array([[1.26, 0, 0], [np.nan, 0, 0], [0, 0, 0], [0, 0, 0]])
+    turned = replace(analysis, faces=(replace(analysis.faces[0], pose=pose),))
+    plain = json.loads(json.dumps(tables.to_plain(turned), allow_nan=False))
+    assert plain["people"][0]["pose_degrees"][:2] == [[1.3, 0.0, 0.0], None]
+    assert "nan" not in tables.to_csv(tables.face_rows(turned))
 
 
 def test_subtitles_carry_what_was_seen_while_it_was_said(analysis):
