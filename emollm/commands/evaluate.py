@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from emollm.errors import EmollmError
+from emollm.lazy import need
+
+if TYPE_CHECKING:
+    from emollm.evaluation.cards import SceneCard
 
 
 def evaluate(
@@ -27,17 +31,27 @@ def evaluate(
 ) -> None:
     """Score a system on benchmark cards; every score comes with its floors."""
     from emollm import catalog
-    from emollm.evaluation.cards import load_card
+    from emollm.evaluation.cards import SceneCard, load_card
 
     if list_cards:
         for name in catalog.names("eval"):
             card = load_card(name)
-            typer.echo(f"{card.name:<14} {card.headline:<12} {len(card.labels)} classes  {card.about}")
+            kind = "rendered " if isinstance(card, SceneCard) else f"{len(card.labels)} classes"
+            typer.echo(f"{card.name:<14} {card.headline:<13} {kind}  {card.about}")
         return
-    if not cards or data is None:
-        raise EmollmError("give at least one card and --data DIR. `emollm eval --list` shows the cards.")
+    if not cards:
+        raise EmollmError("give at least one card. `emollm eval --list` shows them.")
     chosen = [load_card(c) for c in cards]
     from rich.progress import Progress
+
+    scenes = [c for c in chosen if isinstance(c, SceneCard)]
+    asked = [c for c in chosen if not isinstance(c, SceneCard)]
+    if asked and data is None:
+        raise EmollmError(f"{asked[0].name} needs --data DIR, a folder with index.jsonl.")
+    for card in scenes:
+        _scenes(card, system, scale, out if len(chosen) == 1 else out / card.name, limit)
+    if not asked or data is None:
+        return
 
     from emollm import load
     from emollm.evaluation.runner import evaluate as run
@@ -51,7 +65,7 @@ def evaluate(
         backend = load(system, scale=scale, threads=threads, adapters=adapters)
     done = []
     with Progress() as bars:
-        for card in chosen:
+        for card in asked:
             row = bars.add_task(card.name, total=None)
             home = out if len(chosen) == 1 else out / card.name
 
@@ -60,6 +74,20 @@ def evaluate(
 
             done.append(run(card, backend, data, home, split=split, limit=limit, probe_items=probe_items, progress=tell))
     typer.echo(table(done))
+
+
+def _scenes(card: SceneCard, system: str, scale: str, out: Path, limit: int | None) -> None:
+    from rich.progress import Progress
+
+    from emollm.build import build_perception
+    from emollm.evaluation.scenes import evaluate_scenes, scenes_table
+
+    need("numba", extra="synth")
+    with Progress() as bars:
+        row = bars.add_task(card.name, total=None)
+        perception = build_perception(system, scale, transcribe=False)
+        found = evaluate_scenes(card, perception, out, limit=limit, progress=lambda n, of: bars.update(row, completed=n, total=of))
+    typer.echo(scenes_table(found))
 
 
 def table(results: list[dict[str, Any]]) -> str:

@@ -11,6 +11,19 @@ from emollm import catalog
 from emollm.errors import DataError
 
 
+class SceneCard(BaseModel):
+    """One benchmark over rendered scenes; needs no data and no language model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int
+    kind: Literal["scenes"]
+    about: str
+    seed: int
+    each: int  # scenes of every case
+    headline: Literal["main_accuracy"]
+
+
 class Card(BaseModel):
     """One benchmark over a folder with index.jsonl."""
 
@@ -24,7 +37,7 @@ class Card(BaseModel):
     headline: Literal["accuracy", "uar", "weighted_f1"]
 
 
-def load_card(name: str) -> Card:
+def load_card(name: str) -> Card | SceneCard:
     """A card by name or by a path to a `.toml`.
 
     Raises:
@@ -33,6 +46,7 @@ def load_card(name: str) -> Card:
     """
     path = catalog.find("eval", name)
     try:
-        return Card.model_validate(tomllib.loads(path.read_text("utf-8")))
+        row = tomllib.loads(path.read_text("utf-8"))
+        return SceneCard.model_validate(row) if row.get("kind") == "scenes" else Card.model_validate(row)
     except (ValidationError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path.name} is faulty: {error}") from None

@@ -8,7 +8,6 @@ from emollm.media.align import crop_face, face_square, normalise_landmarks
 from emollm.media.decode import Limits, decode_clip
 from emollm.media.detector import Region, overlap
 from emollm.media.tracks import FaceTracker
-from emollm.values import Clip
 
 pytestmark = pytest.mark.skipif(not weights.ready("mediapipe-face"), reason="needs `emollm weights pull mediapipe-face`")
 
@@ -28,13 +27,12 @@ def sad():
     return decode_clip(SAMPLES / "sample_sad.mp4", Limits(fps=4))
 
 
-def clip_of(frames):
-    frames = np.stack(frames)
-    return Clip("clip", "video", "x", len(frames) / 4, frames, np.arange(len(frames)) / 4, None)
+def followed(tracker, frames):
+    return tracker(frames, [i / 4 for i in range(len(frames))])
 
 
 def test_one_person_is_one_track_through_the_clip(tracker, joy):
-    (track,) = tracker(joy)
+    (track,) = tracker(joy.frames, joy.times_s)
     assert len(track.index) == len(joy.frames)
     assert track.landmarks.shape == (len(joy.frames), 468, 3) and track.irises.shape == (len(joy.frames), 2, 3)
     assert (track.scores > 0.5).all()
@@ -44,28 +42,44 @@ def test_one_person_is_one_track_through_the_clip(tracker, joy):
     assert np.linalg.norm(track.irises[:, 0, :2].mean(0) - eyes[0]) < 0.3 * distance
 
 
-def test_two_people_are_two_tracks_and_the_larger_leads(tracker, joy, sad):
+def test_two_people_are_two_tracks(tracker, joy, sad):
     frames = []
     for a, b in zip(joy.frames[:8], sad.frames[:8], strict=True):
         wide = np.zeros((480, 960, 3), np.uint8)
         wide[:, 480:] = a[:, 80:560]
         wide[120:360, 120:360] = cv2.resize(b[:, 80:560], (240, 240))
         frames.append(wide)
-    main, other = tracker(clip_of(frames))
-    assert main.boxes[:, 0].mean() > 480 > other.boxes[:, 2].mean()
-    assert len(main.index) == len(other.index) == 8
+    large, small = sorted(followed(tracker, frames), key=lambda t: -np.ptp(t.boxes[0, ::2]))
+    assert large.boxes[:, 0].mean() > 480 > small.boxes[:, 2].mean()
+    assert len(large.index) == len(small.index) == 8
 
 
 def test_a_face_that_leaves_and_returns_is_a_gap(tracker, joy):
     empty = np.full_like(joy.frames[0], 90)
-    (track,) = tracker(clip_of([*joy.frames[:4], empty, empty, empty, *joy.frames[4:8]]))
+    (track,) = followed(tracker, [*joy.frames[:4], empty, empty, empty, *joy.frames[4:8]])
     assert track.index.tolist() == [0, 1, 2, 3, 7, 8, 9, 10]
 
 
 def test_no_face_no_track(tracker):
     noise = np.random.default_rng(0).integers(0, 255, (6, 240, 320, 3), np.uint8)
-    assert tracker(clip_of(noise)) == ()
-    assert tracker(clip_of(np.full((6, 240, 320, 3), 128, np.uint8))) == ()
+    assert followed(tracker, noise) == ()
+    assert followed(tracker, np.full((6, 240, 320, 3), 128, np.uint8)) == ()
+
+
+def test_shot_and_reverse_shot_are_two_people(tracker, joy, sad):
+    """The mesh would slide from one face to the other at the cut; looks tell that it is somebody else, and who comes back."""
+    following = tracker.follow()
+    shots = [*joy.frames[:5], *sad.frames[:5], *joy.frames[5:10]]
+    who = [[s.person for s in following.see(i / 4, image)] for i, image in enumerate(shots)]
+    assert following.cuts_s == [1.25, 2.5]
+    assert who == [[0]] * 5 + [[1]] * 5 + [[0]] * 5
+
+
+def test_a_crowd_is_capped_and_counted(tracker, joy):
+    face = cv2.resize(joy.frames[0][60:360, 160:460], (120, 120))
+    following = tracker.follow()
+    seen = following.see(0.0, np.tile(face, (3, 4, 1)))
+    assert len(seen) == tracker.most < following.crowd
 
 
 def test_a_small_close_up_is_found(tracker, joy):
