@@ -40,13 +40,14 @@ def load(system: str = "emollm", *, scale: str = "mini", threads: int | None = N
     return LocalBackend.from_recipe(system, scale=scale, threads=threads, **options)  # type: ignore[arg-type]
 
 
-def analyze(path: str | Path, *, system: str = "emollm", scale: str = "mini") -> Analysis:
+def analyze(path: str | Path, *, system: str = "emollm", scale: str = "mini", fps: float = 8.0) -> Analysis:
     """Measure faces, voice and words of a clip, without the language model. The encoders are loaded once and kept.
 
     Args:
         path: A video, sound or picture.
         system: Recipe whose encoders measure.
         scale: ``toy``, ``mini`` or ``full``.
+        fps: Frames looked at each second.
 
     Returns:
         Everything measured; `emollm.exports.tables` makes data frames of it.
@@ -57,11 +58,11 @@ def analyze(path: str | Path, *, system: str = "emollm", scale: str = "mini") ->
     """
     from pathlib import Path
 
-    return _perception(system, scale).analyze(Path(path))
+    return _perception(system, scale, fps).analyze(Path(path))
 
 
 @cache
-def _perception(system: str, scale: str):  # type: ignore[no-untyped-def]
-    from emollm.build import build_perception
+def _perception(system: str, scale: str, fps: float):  # type: ignore[no-untyped-def]
+    from emollm.build import measuring_maker
 
-    return build_perception(system, scale)
+    return measuring_maker(system, scale, fps)()

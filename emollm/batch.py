@@ -13,7 +13,8 @@ from typing import Any
 
 from emollm.errors import EmollmError
 from emollm.perception import Perception
-from emollm.values import Analysis, Clip
+from emollm.values import Analysis
+from emollm.watch import Glimpse
 
 # format -> endings of the files it always writes; a clip with a picture also gets a sheet of frames with "png"
 _ENDINGS = {"json": (".json",), "csv": (".faces.csv", ".stretches.csv"), "srt": (".srt",), "vtt": (".vtt",), "png": (".png",)}
@@ -146,8 +147,8 @@ def _one(maker: Maker, job: _Job) -> Outcome:
         before = _measured_before(path, stem, formats, key)
         if before is not None:
             return before
-        clip, analysis = _perception(maker).look(path)
-        _export(clip, analysis, stem, formats, key)
+        analysis, glimpses = _perception(maker).look(path)
+        _export(glimpses, analysis, stem, formats, key)
     except EmollmError as error:
         return Outcome(path, "failed", str(error))
     except Exception as error:  # noqa: BLE001  one file's surprise must not cost the others
@@ -184,7 +185,7 @@ def _outcome(path: Path, status: str, analysis: Analysis, seconds: float) -> Out
     )
 
 
-def _export(clip: Clip, analysis: Analysis, stem: Path, formats: tuple[str, ...], key: str) -> None:
+def _export(glimpses: Sequence[Glimpse], analysis: Analysis, stem: Path, formats: tuple[str, ...], key: str) -> None:
     from emollm.exports import figure, sheet, subtitles, tables
 
     def name(ending: str) -> Path:
@@ -201,7 +202,7 @@ def _export(clip: Clip, analysis: Analysis, stem: Path, formats: tuple[str, ...]
         _write(name(".vtt"), subtitles.to_vtt(analysis))
     if "png" in formats:
         figure.draw_timeline(analysis, name(".png"))
-        sheet.contact_sheet(clip, analysis, name(".frames.png"))
+        sheet.contact_sheet(glimpses, analysis, name(".frames.png"))
     done = _outcome(stem, "done", analysis, 0.0)
     mark = {"key": key, "sha256": analysis.digest, "formats": formats, **{k: getattr(done, k) for k in ("people", "face", "voice", "text")}}
     _write(name(".done"), json.dumps(mark, ensure_ascii=False) + "\n")

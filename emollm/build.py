@@ -30,6 +30,8 @@ from emollm.perception import Perception
 from emollm.quiet import quiet_transformers
 from emollm.recipe import Recipe, load_recipe
 
+MOST_SECONDS = 4 * 3600.0  # of a clip that is measured without being talked about
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -95,9 +97,9 @@ def perception_maker(system: str, scale: str, own: Path | None = None) -> Any:
     return partial(build_perception, system, scale, own, transcribe=False)
 
 
-def measuring_maker(system: str, scale: str, fps: float, frames: int) -> Any:
-    """A picklable factory of encoders that also write down words and look at a clip as often as asked."""
-    return partial(build_perception, system, scale, limits=Limits(frames=frames, fps=fps))
+def measuring_maker(system: str, scale: str, fps: float, seconds: float = MOST_SECONDS) -> Any:
+    """A picklable factory of encoders that also write down words and look at a whole clip as often as asked."""
+    return partial(build_perception, system, scale, limits=Limits(seconds=seconds, frames=None, fps=fps))
 
 
 def encoders_key(system: str, scale: str, own: Path | None = None) -> str:

@@ -1,54 +1,43 @@
 """A file to one Analysis: everything that is measured in a clip, measured once and cached by content.
 
-It runs frozen encoders and knows nothing of language models or prompts.
+Pictures and sound are worked on at the same time (`watch`, `listen`); this module joins them. It runs frozen encoders and knows nothing of
+language models or prompts.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
-import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from emollm.encoders import cues
-from emollm.encoders.face import CROP_PX, EXPRESSIONS, FaceEncoder
-from emollm.encoders.prosody import Prosody, measure, speech_spans
+from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.scene import SceneEncoder
 from emollm.encoders.speaking import speakers
-from emollm.encoders.speech import LAYERS_HZ, Heard
-from emollm.encoders.voice import EMOTIONS, VoiceEncoder
-from emollm.media.align import crop_face, normalise_landmarks
-from emollm.media.decode import DEFAULT_LIMITS, Limits, decode_clip, digest_of
-from emollm.media.pose import head_pose
+from emollm.encoders.voice import VoiceEncoder
+from emollm.listen import Listened, Listener, Speech
+from emollm.media.decode import DEFAULT_LIMITS, Limits, Reel, digest_of
+from emollm.media.leading import lead_order
 from emollm.media.tracks import FaceTracker
-from emollm.values import AUDIO_HZ, Analysis, Clip, FaceReading, FaceTrack, Features, Floats, Transcript, VoiceReading
+from emollm.values import Analysis, Clip, FaceReading, Features, Floats, VoiceReading
+from emollm.watch import Glimpse, Watched, WatchedFace, Watcher
 
 Progress = Callable[[float, str], None]
-STRETCHES = 4  # most face or voice tokens of a clip
-VOICE_STRETCH_S = 4.0
+STRETCHES = 4  # most face tokens of a clip
 SCENE_FRAMES = 3
 CLOSE_UP = 0.35  # a face that fills this share of the picture leaves no scene to speak of
 LEAST_STRETCH_S = 0.5
-FEW_FRAMES = 4  # a face seen in so few frames is encoded with its mirror image as well
-
-
-class Speech(Protocol):
-    """What hears: `Whisper`, or a stand-in."""
-
-    def hear(
-        self, audio: Floats, spans_s: tuple[tuple[float, float], ...], *, transcribe: bool, progress: Callable[[float], None] | None = None
-    ) -> Heard:
-        """Encode a sound once and write down its words."""
-        ...
+MOST_BLOCKS = 600
 
 
 class Perception:
@@ -66,12 +55,11 @@ class Perception:
         keep: int = 16,
         transcribe: bool = True,
     ) -> None:
-        self._face, self._voice = face.eval(), voice.eval()
-        self._scene, self._speech = scene, speech
+        self._face, self._scene = face.eval(), scene
+        self._listener = Listener(voice.eval(), speech, transcribe=transcribe)
         self._tracker = tracker
         self._limits = limits
         self._keep = keep
-        self._transcribe = transcribe
         self._cache: OrderedDict[str, Analysis] = OrderedDict()
         self._lock = threading.Lock()
         self.encoded = 0  # clips really encoded, not served from the cache
@@ -87,144 +75,180 @@ class Perception:
             if digest in self._cache:
                 self._cache.move_to_end(digest)
                 return self._cache[digest]
-            began = time.perf_counter()
-            report = progress or (lambda share, what: None)
-            report(0.0, "reading the clip")
-            clip = decode_clip(path, self._limits)
-            analysis = self.measure(clip, report, decode_s=time.perf_counter() - began)
+            analysis, _ = self._measure(Reel(path, self._limits), progress)
             self._cache[digest] = analysis
             while len(self._cache) > self._keep:
                 self._cache.popitem(last=False)
             return analysis
 
-    def look(self, path: Path) -> tuple[Clip, Analysis]:
-        """Measure a clip and keep nothing: the decoded clip and what was measured in it.
+    def look(self, path: Path, progress: Progress | None = None) -> tuple[Analysis, tuple[Glimpse, ...]]:
+        """Measure a clip and keep nothing: what was measured, and small pictures of frames all over the clip.
 
         Raises:
             MediaError: If the file cannot be read.
         """
-        began = time.perf_counter()
-        clip = decode_clip(path, self._limits)
         with self._lock:
-            return clip, self.measure(clip, decode_s=time.perf_counter() - began)
+            return self._measure(Reel(path, self._limits), progress)
 
     def forget(self, digest: str) -> None:
         """Drop what is kept of a clip."""
         with self._lock:
             self._cache.pop(digest, None)
 
-    @torch.inference_mode()
-    def measure(self, clip: Clip, progress: Progress | None = None, *, decode_s: float = 0.0) -> Analysis:
+    def measure(self, clip: Clip) -> Analysis:
         """Measure a decoded clip; nothing is cached."""
+        with self._lock:
+            return self._measure(_Shown(clip), None)[0]
+
+    @torch.inference_mode()
+    def _measure(self, source: Reel | _Shown, progress: Progress | None) -> tuple[Analysis, tuple[Glimpse, ...]]:
         report = progress or (lambda share, what: None)
         self.encoded += 1
-        timings = {"decode": decode_s}
+        timings: dict[str, float] = {}
+        with ThreadPoolExecutor(1) as pool:  # the sound on one core, the picture on another
+            heard: dict[str, float] = {"share": 0.0}
+            listening = pool.submit(self._listen, source.audio, timings, heard) if source.audio is not None else None
+            watched = self._watch(source, timings, report)
+            listened = _waited(listening, heard, report) if listening is not None else Listened()
+        faces, voice = self._cast(watched, listened.voice)
         features: dict[str, Features] = {}
-        missing: dict[str, str] = {}
-
-        began = time.perf_counter()
-        tracks: tuple[FaceTrack, ...] = ()
-        if self._tracker is not None and len(clip.frames):
-            tracks = self._tracker(clip, lambda share: report(0.1 + 0.4 * share, "following faces"))
-        faces = tuple(self._read_face(clip, track) for track in tracks)
         if faces:
             features["face"] = faces[0][1]
-        elif clip.kind == "audio":
-            missing["face"] = "there is no picture"
-        else:
-            missing["face"] = (
-                "no face was found in the picture" if clip.kind == "image" else f"no face was found in {len(clip.frames)} frames"
-            )
-        timings["faces"] = time.perf_counter() - began
-
+        if listened.features is not None:
+            features["voice"] = listened.features
         began = time.perf_counter()
-        voice: VoiceReading | None = None
-        words: Transcript | None = None
-        if clip.audio is None:
-            missing["voice"] = missing["words"] = "a still picture has no sound" if clip.kind == "image" else "there is no sound"
-        else:
-            report(0.5, "listening")
-            spans = speech_spans(clip.audio)
-            if spans and self._speech is not None:
-                heard = self._speech.hear(
-                    clip.audio, spans, transcribe=self._transcribe, progress=lambda share: report(0.5 + 0.35 * share, "listening")
-                )
-                voice, features["voice"] = self._read_voice(clip.audio, spans, heard.layers)
-                voice = replace(voice, speakers=speakers(tracks, spans))
-                words = heard.transcript
-                if words is None:
-                    missing["words"] = "no words could be made out"
-            else:
-                missing["voice"] = missing["words"] = "no speech was found in the sound"
-        timings["speech"] = time.perf_counter() - began
-
-        began = time.perf_counter()
-        if self._scene is not None and len(clip.frames) and not _close_up(clip, tracks):
-            report(0.9, "looking at the scene")
-            picks = np.unique(np.linspace(0, len(clip.frames) - 1, SCENE_FRAMES).round().astype(int))
-            seen = self._scene(self._scene.prepare(clip.frames[picks])).mean(0)
+        if self._scene is not None and watched.glimpses and not _close_up(watched, faces):
+            picks = np.unique(np.linspace(0, len(watched.glimpses) - 1, SCENE_FRAMES).round().astype(int))
+            seen = self._scene(self._scene.prepare([watched.glimpses[i].image for i in picks])).mean(0)
             features["scene"] = _features(seen[None])
         timings["scene"] = time.perf_counter() - began
         report(1.0, "done")
-        return Analysis(
-            name=clip.name,
-            kind=clip.kind,
-            digest=clip.digest,
-            duration_s=clip.duration_s,
+        analysis = Analysis(
+            name=source.name,
+            kind=source.kind,
+            digest=source.digest,
+            duration_s=source.duration_s,
             faces=tuple(f for f, _ in faces),
             voice=voice,
-            words=words,
-            missing=missing,
+            words=listened.words,
+            missing=_missing(source, watched, listened),
             features=features,
             timings_s=timings,
-            warnings=clip.warnings,
+            warnings=(*source.warnings, *_crowded(watched, self._tracker)),
         )
+        return analysis, watched.glimpses
 
-    def _read_face(self, clip: Clip, track: FaceTrack) -> tuple[FaceReading, Features]:
-        crops = np.stack(
-            [
-                cv2.cvtColor(crop_face(clip.frames[i], p, CROP_PX), cv2.COLOR_RGB2GRAY)
-                for i, p in zip(track.index, track.landmarks, strict=True)
-            ]
+    def _listen(self, audio: Floats, timings: dict[str, float], heard: dict[str, float]) -> Listened:
+        began = time.perf_counter()
+        listened = self._listener(audio, lambda share: heard.update(share=share))
+        timings["speech"] = time.perf_counter() - began
+        return listened
+
+    def _watch(self, source: Reel | _Shown, timings: dict[str, float], report: Progress) -> Watched:
+        timings |= {"decode": 0.0, "faces": 0.0}
+        watcher = Watcher(self._face, self._tracker)
+        report(0.0, "reading the clip")
+        mark = time.perf_counter()
+        for number, (time_s, image) in enumerate(source.frames()):
+            now = time.perf_counter()
+            timings["decode"] += now - mark
+            watcher.see(time_s, image)
+            mark = time.perf_counter()
+            timings["faces"] += mark - now
+            report(min(0.7, 0.7 * (number + 1) / max(1, source.expected)), "following faces")
+        watched = watcher.finish()
+        timings["faces"] += time.perf_counter() - mark
+        return watched
+
+    def _cast(self, watched: Watched, voice: VoiceReading | None) -> tuple[list[tuple[FaceReading, Features]], VoiceReading | None]:
+        """People with the main character first, and who of them speaks in each stretch of speech."""
+        tracks = [face.track for face in watched.faces]
+        spans = voice.spans_s if voice is not None else ()
+        spoken = speakers(tracks, spans)
+        order = lead_order(
+            tracks,
+            watched.frames,
+            watched.size,
+            sharpness=[face.sharpness for face in watched.faces],
+            speaking=[
+                _while(track.times_s, [s for s, who in zip(spans, spoken, strict=True) if who == k]) for k, track in enumerate(tracks)
+            ],
         )
-        points = np.stack([normalise_landmarks(p) for p in track.landmarks])
-        encode = self._face.both_ways if len(crops) <= FEW_FRAMES else self._face
-        tokens = torch.cat(
-            [encode(torch.from_numpy(crops[i : i + 32]), torch.from_numpy(points[i : i + 32])) for i in range(0, len(crops), 32)]
-        )
-        scores = self._face.expressions(tokens).softmax(1).numpy()
-        reading, features = face_reading(track, tokens, scores, points)
-        units = self._face.units(tokens).sigmoid().numpy() if self._face.has_units else None
-        return replace(reading, pose=head_pose(track.landmarks), units=units), features
-
-    def _read_voice(self, audio: Floats, spans: tuple[tuple[float, float], ...], layers: Tensor) -> tuple[VoiceReading, Features]:
-        stretches = voice_stretches(spans)
-        prosody = [measure(audio[round(a * AUDIO_HZ) : round(b * AUDIO_HZ)]) for a, b in stretches]
-        tokens = voice_tokens(self._voice, layers, stretches, prosody)
-        scores = self._voice.probabilities(tokens).numpy()
-        seconds = np.array([b - a for a, b in stretches])
-        whole = measure(audio[round(spans[0][0] * AUDIO_HZ) : round(spans[-1][1] * AUDIO_HZ)]) if len(stretches) > 1 else prosody[0]
-        reading = VoiceReading(
-            spans_s=spans,
-            labels=EMOTIONS,
-            scores=(scores * seconds[:, None]).sum(0) / seconds.sum(),
-            pitch_hz=whole.pitch_hz,
-            pitch_range_st=whole.pitch_range_st,
-            loudness_db=whole.loudness_db,
-            cues=cues.voice_cues(whole),
-        )
-        return reading, _features(tokens, tuple(a for a, _ in stretches), tuple(cues.voice_cues(p) for p in prosody))
+        place = {k: n for n, k in enumerate(order)}
+        if voice is not None:
+            voice = replace(voice, speakers=tuple(place[who] if who is not None else None for who in spoken))
+        return [face_reading(watched.faces[k]) for k in order], voice
 
 
-def face_reading(track: FaceTrack, tokens: Tensor, scores: Floats, points: Floats) -> tuple[FaceReading, Features]:
-    """Frame tokens [n, 256], scores [n, C] and landmarks [n, 468, 3] of one track to its reading and its stretch tokens."""
-    bounds = face_bounds(track.times_s, scores)
-    pooled, words = [], []
-    for a, b in bounds:
-        pooled.append(tokens[a:b].mean(0))
-        words.append(cues.face_cues(points[a:b]))
-    reading = FaceReading(track=track, labels=EXPRESSIONS, scores=scores, cues=tuple(dict.fromkeys(w for ws in words for w in ws)))
-    return reading, _features(torch.stack(pooled), tuple(float(track.times_s[a]) for a, _ in bounds), tuple(words))
+class _Shown:
+    """A decoded clip in the shape of a reel."""
+
+    def __init__(self, clip: Clip) -> None:
+        self.name, self.kind, self.digest, self.duration_s = clip.name, clip.kind, clip.digest, clip.duration_s
+        self.audio, self.warnings, self.expected = clip.audio, clip.warnings, len(clip.frames)
+        self._clip = clip
+
+    def frames(self) -> Iterable[tuple[float, NDArray[np.uint8]]]:
+        """Times and pictures."""
+        return zip(self._clip.times_s.tolist(), self._clip.frames, strict=True)
+
+
+def _waited(listening: Future[Listened], heard: dict[str, float], report: Progress) -> Listened:
+    """The result of the other thread; progress is told from this one, since not every display may be touched from several."""
+    while True:
+        try:
+            return listening.result(timeout=0.2)
+        except TimeoutError:
+            if listening.done():  # the work itself timed out
+                raise
+            report(0.7 + 0.25 * heard["share"], "listening")
+
+
+def _missing(source: Reel | _Shown, watched: Watched, listened: Listened) -> dict[str, str]:
+    """For each absent modality why, in words for the user."""
+    found: dict[str, str] = {}
+    if not watched.frames:
+        found["face"] = "there is no picture"
+    elif not watched.faces:
+        still = source.kind == "image"
+        found["face"] = "no face was found in the picture" if still else f"no face was found in {watched.frames} frames"
+    if source.audio is None:
+        found["voice"] = found["words"] = "a still picture has no sound" if source.kind == "image" else "there is no sound"
+    elif listened.voice is None:
+        found["voice"] = found["words"] = "no speech was found in the sound"
+    elif listened.words is None:
+        found["words"] = "no words could be made out"
+    return found
+
+
+def _crowded(watched: Watched, tracker: FaceTracker | None) -> tuple[str, ...]:
+    if tracker is None or watched.crowd <= tracker.most:
+        return ()
+    return (f"faces_capped: {watched.crowd} faces at once; the {tracker.most} largest are followed",)
+
+
+def _while(times_s: Floats, spans: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(times_s), bool)
+    for begin, end in spans:
+        inside |= (times_s >= begin) & (times_s <= end)
+    return inside
+
+
+def face_reading(face: WatchedFace) -> tuple[FaceReading, Features]:
+    """One person's reading, and the tokens of at most four stretches of like expression."""
+    bounds = face_bounds(face.track.times_s, face.scores)
+    words = tuple(cues.face_cues({name: values[a:b] for name, values in face.measures.items()}) for a, b in bounds)
+    reading = FaceReading(
+        track=face.track,
+        labels=EXPRESSIONS,
+        scores=face.scores,
+        cues=tuple(dict.fromkeys(w for ws in words for w in ws)),
+        pose=face.pose,
+        units=face.units,
+        condition=face.condition,
+    )
+    pooled = torch.stack([face.tokens[a:b].mean(0) for a, b in bounds])
+    return reading, _features(pooled, tuple(float(face.track.times_s[a]) for a, _ in bounds), words)
 
 
 def face_bounds(times_s: Floats, scores: Floats) -> list[tuple[int, int]]:
@@ -233,8 +257,9 @@ def face_bounds(times_s: Floats, scores: Floats) -> list[tuple[int, int]]:
     Returns:
         Half-open index ranges that cover the track.
     """
-    bounds = [(i, i + 1) for i in range(len(scores))]
-    roots = [np.sqrt(scores[i]) for i in range(len(scores))]
+    block = -(-len(scores) // MOST_BLOCKS)  # neighbours of a long track are joined unseen, else the work grows with its square
+    bounds = [(i, min(i + block, len(scores))) for i in range(0, len(scores), block)]
+    roots = [np.sqrt(scores[a:b]).mean(0) for a, b in bounds]
 
     def cost(i: int) -> float:
         (a, b), (_, c) = bounds[i], bounds[i + 1]
@@ -261,38 +286,13 @@ def face_bounds(times_s: Floats, scores: Floats) -> list[tuple[int, int]]:
     return bounds
 
 
-def voice_stretches(spans: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
-    """Join or cut spans of speech to at most four stretches of about four seconds."""
-    start, end = spans[0][0], spans[-1][1]
-    count = int(np.clip(round((end - start) / VOICE_STRETCH_S), 1, STRETCHES))
-    edges = np.linspace(start, end, count + 1)
-    for i in range(1, count):  # move each cut into the nearest pause, if one is near
-        gaps = [(a[1] + b[0]) / 2 for a, b in itertools.pairwise(spans)]
-        near = [g for g in gaps if abs(g - edges[i]) < VOICE_STRETCH_S / 3]
-        if near:
-            edges[i] = min(near, key=lambda g: abs(g - edges[i]))
-    return [(round(float(a), 2), round(float(b), 2)) for a, b in itertools.pairwise(edges) if b - a > 0.1] or [(start, end)]
-
-
-def voice_tokens(encoder: VoiceEncoder, layers: Tensor, stretches: list[tuple[float, float]], prosody: list[Prosody]) -> Tensor:
-    """Hidden layers [layers, N, D_enc] of the whole sound to one token for each stretch, [n, 256]."""
-    tokens = []
-    for (a, b), measures in zip(stretches, prosody, strict=True):
-        first = min(int(a * LAYERS_HZ), layers.shape[1] - 2)
-        last = max(first + 2, int(np.ceil(b * LAYERS_HZ)))
-        piece = layers[None, :, first:last].float()
-        mask = torch.ones(1, piece.shape[2], dtype=torch.bool)
-        tokens.append(encoder(piece, mask, torch.from_numpy(measures.vector())[None])[0])
-    return torch.stack(tokens)
-
-
 def _features(tokens: Tensor, marks_s: tuple[float, ...] = (), words: tuple[tuple[str, ...], ...] = ()) -> Features:
     return Features(tokens[None], torch.ones(1, len(tokens), dtype=torch.bool), marks_s=marks_s, cues=words)
 
 
-def _close_up(clip: Clip, tracks: tuple[FaceTrack, ...]) -> bool:
-    if not tracks:
+def _close_up(watched: Watched, faces: list[Any]) -> bool:
+    if not faces:
         return False
-    height, width = clip.frames.shape[1:3]
-    boxes = tracks[0].boxes
+    height, width = watched.size
+    boxes = faces[0][0].track.boxes
     return float(np.median(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))) > CLOSE_UP * height * width

@@ -61,6 +61,16 @@ class FaceReading:
     cues: tuple[str, ...]  # plain words for measured geometry, e.g. "mouth corners raised"
     pose: Floats | None = None  # [n, 3] yaw, pitch, roll in degrees; see `media.pose`
     units: Floats | None = None  # [n, 52] facial units, 0 to 1, in the order of `units.UNITS`; None where the encoder has not learned them
+    condition: Floats | None = None  # [n, 3] strength of the expression, share hidden, sharpness, each 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceCurve:
+    """Melody and loudness of the whole sound, ten values a second."""
+
+    times_s: Floats  # [T]
+    pitch_hz: Floats  # [T] NaN where unvoiced
+    level_db: Floats  # [T] re full scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,10 @@ class VoiceReading:
     loudness_db: float  # of speech, relative to full scale
     cues: tuple[str, ...]  # e.g. "high pitch"
     speakers: tuple[int | None, ...] = ()  # index of the face that speaks in each span; None where no mouth clearly moves with it
+    pieces_s: tuple[tuple[float, float], ...] = ()  # stretches of about four seconds that were judged one by one
+    piece_scores: Floats | None = None  # [k, C] of each piece, rows sum to 1
+    dimensions: Floats | None = None  # [k, 3] arousal, valence, dominance of each piece, -1 to 1
+    curve: VoiceCurve | None = None
 
 
 @dataclass(frozen=True, slots=True)

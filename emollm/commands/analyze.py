@@ -20,7 +20,6 @@ def analyze(
     out: Annotated[Path, typer.Option(help="Folder for the results; a stopped run goes on in it.")] = Path("analysis"),
     formats: Annotated[str, typer.Option(help="Any of json,csv,srt,vtt,png.")] = "json,csv,srt,vtt,png",
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Frames looked at each second.")] = 8.0,
-    frames: Annotated[int, typer.Option(min=1, max=5000, help="Most frames of a clip; longer ones are looked at less often.")] = 480,
     workers: Annotated[int, typer.Option(min=1, help="Processes, for several clips.")] = 1,
     system: Annotated[str, typer.Option(help="Recipe whose encoders measure.")] = "emollm",
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
@@ -38,12 +37,12 @@ def analyze(
     if "png" in wanted:
         need("matplotlib", extra="analyze")
     paths = batch.find_clips(clips)
-    key = f"{encoders_key(system, scale)}/{fps:g}/{frames}"
+    key = f"{encoders_key(system, scale)}/{fps:g}"
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns) as bars:
         row = bars.add_task("", total=len(paths))
         outcomes = batch.analyze_all(
-            paths, out, wanted, measuring_maker(system, scale, fps, frames), key=key, workers=workers,
+            paths, out, wanted, measuring_maker(system, scale, fps), key=key, workers=workers,
             progress=lambda o: bars.update(row, advance=1, description=o.path.name),
         )  # fmt: skip
     for outcome in outcomes:

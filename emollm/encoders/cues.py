@@ -70,10 +70,9 @@ def _words(measures: dict[str, float], table: dict[str, tuple[float, str, float,
     return tuple(found)
 
 
-def face_cues(points: Floats) -> tuple[str, ...]:
-    """Plain words for normalised landmarks [n, 468, 3] of one stretch; medians, so that a blink does not count as closed eyes."""
-    measures = {name: float(np.median(values)) for name, values in face_measures(points).items()}
-    return _words(measures, _FACE_WORDS)
+def face_cues(measures: dict[str, Floats]) -> tuple[str, ...]:
+    """Plain words for the measures of one stretch (`face_measures`); medians, so that a blink does not count as closed eyes."""
+    return _words({name: float(np.median(values)) for name, values in measures.items()}, _FACE_WORDS)
 
 
 def voice_cues(prosody: Prosody) -> tuple[str, ...]:

@@ -44,6 +44,9 @@ class FaceEncoder(nn.Module):
     """
 
     width = WIDTH
+    mirror: Tensor
+    average: Tensor
+    temperature: Tensor
     later_heads = ("unit.", "state.")
 
     def __init__(self, *, dropout: float = 0.3) -> None:
@@ -52,6 +55,7 @@ class FaceEncoder(nn.Module):
             nn.Conv2d(1, 32, 5, 2, 2, bias=False),  # [B, 32, 32, 32]
             nn.BatchNorm2d(32),
             nn.SiLU(),
+            _Residual(32, 32, 1),
             _Residual(32, 64, 2),  # [B, 64, 16, 16]
             _Residual(64, 64, 1),
             _Residual(64, 128, 2),  # [B, 128, 8, 8]
@@ -67,14 +71,17 @@ class FaceEncoder(nn.Module):
         self.has_units = True  # set to False by a loader whose file lacks them
         self.unit = nn.Linear(WIDTH, len(UNITS))
         self.state = nn.Linear(WIDTH, len(CONDITION))
-        self.register_buffer("mirror", torch.arange(468))  # which landmark each becomes when the face is mirrored; set by training
+        # Set by training: which landmark each becomes when the face is mirrored, and where an average face has them.
+        self.register_buffer("mirror", torch.arange(468))
+        self.register_buffer("average", torch.zeros(468, 2))
+        self.register_buffer("temperature", torch.ones(()))  # of the expressions; set by calibration
 
     def forward(self, crops: Tensor, landmarks: Tensor) -> Tensor:
         """Encode frames.
 
         Args:
             crops: [B, 64, 64] grey, 0 to 255, any float or integer type.
-            landmarks: [B, 468, 3] from `normalise_landmarks`; depth is ignored, it is the mesh's guess.
+            landmarks: [B, 468, 3] from `media.pose.frontal`; depth is ignored, it is the mesh's guess.
 
         Returns:
             [B, 256] tokens, layer-normalised.
@@ -83,17 +90,21 @@ class FaceEncoder(nn.Module):
         # Each crop is brought to the same mean and contrast: light and exposure are not expression.
         x = (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 8)
         seen = self.pixels(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))  # [B, 192]
-        shape = self.geometry(landmarks[..., :2].to(x.dtype).flatten(1) * 4)  # [B, 96]
+        shape = self.geometry((landmarks[..., :2].to(x.dtype) - self.average).flatten(1) * 8)  # [B, 96]
         return self.join(torch.cat([seen, shape], 1))
 
     def both_ways(self, crops: Tensor, landmarks: Tensor) -> Tensor:
         """[B, 256] mean token of each face and its mirror image: a still has no other frames to steady it. Arguments as of `forward`."""
-        turned = landmarks[:, self.mirror] * landmarks.new_tensor([-1, 1, 1])  # type: ignore[index]
+        turned = landmarks[:, self.mirror] * landmarks.new_tensor([-1, 1, 1])
         return (self(crops, landmarks) + self(crops.flip(2), turned)) / 2
 
     def expressions(self, tokens: Tensor) -> Tensor:
         """[B, 256] tokens to [B, 8] logits in the order of `EXPRESSIONS`."""
         return self.expression(nn.functional.silu(tokens))
+
+    def probabilities(self, tokens: Tensor) -> Tensor:
+        """[B, 256] tokens to [B, 8] calibrated probabilities in the order of `EXPRESSIONS`."""
+        return (self.expressions(tokens) / self.temperature).softmax(1)
 
     def units(self, tokens: Tensor) -> Tensor:
         """[B, 256] tokens to [B, 52] logits of strengths, in the order of `emollm.units.UNITS`."""

@@ -5,7 +5,8 @@ Source: pitch by the cumulative mean normalised difference of YIN (de Cheveigne 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -53,25 +54,49 @@ class Prosody:
         return np.nan_to_num(np.array([pitch, *rest])).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Level and pitch of a whole sound, one value each 10 ms, all [T]."""
+
+    level_db: Floats  # re full scale
+    pitch_hz: Floats  # NaN where unvoiced
+    clear: Floats  # periodicity, 0 to 1
+
+    @classmethod
+    def of(cls, audio: Floats) -> Curve:
+        """Follow a sound, [S] at 16 kHz; no copy of it is made, however long it is."""
+        levels = frame_levels(audio)
+        pitch, clear = pitch_track(audio)
+        count = min(len(levels), len(pitch))
+        return cls(levels[:count], pitch[:count], clear[:count])
+
+    def part(self, start_s: float, end_s: float) -> Curve:
+        """Between two moments."""
+        piece = slice(round(start_s / HOP_S), max(round(start_s / HOP_S) + 1, round(end_s / HOP_S)))
+        return Curve(self.level_db[piece], self.pitch_hz[piece], self.clear[piece])
+
+
 def frame_levels(audio: Floats) -> Floats:
     """[S] samples to the level of each 10 ms frame in dB re full scale, [T]."""
     hop = round(HOP_S * AUDIO_HZ)
     count = max(1, len(audio) // hop)
-    padded = np.pad(audio, (0, max(0, count * hop - len(audio))))[: count * hop]
-    return 10 * np.log10(np.square(padded.reshape(count, hop)).mean(1) + 1e-12)
+    whole = audio if len(audio) >= count * hop else np.pad(audio, (0, count * hop - len(audio)))
+    frames = whole[: count * hop].reshape(count, hop)
+    return 10 * np.log10(np.einsum("th,th->t", frames, frames) / hop + 1e-12)
 
 
 def pitch_track(audio: Floats) -> tuple[Floats, Floats]:
     """Pitch in Hz (NaN where unvoiced) and periodicity in [0, 1] of each 10 ms frame, both [T]."""
     hop, size = round(HOP_S * AUDIO_HZ), round(FRAME_S * AUDIO_HZ)
     count = max(1, len(audio) // hop)
-    padded = np.pad(audio.astype(np.float32), (size // 2, size // 2 + hop))
     pitch, clear = np.full(count, np.nan), np.zeros(count)
     longest, shortest = int(AUDIO_HZ / PITCH_LOW_HZ), int(AUDIO_HZ / PITCH_HIGH_HZ)
     for begin in range(0, count, 2048):  # blocks, so that an hour needs no more memory than a minute
         end = min(begin + 2048, count)
-        at = (np.arange(begin, end) * hop)[:, None] + np.arange(size)
-        frames = padded[at]
+        first, last = begin * hop - size // 2, (end - 1) * hop - size // 2 + size
+        block = audio[max(0, first) : last].astype(np.float32)
+        block = np.pad(block, (max(0, -first), max(0, last - first - max(0, -first) - len(block))))
+        frames = np.lib.stride_tricks.sliding_window_view(block, size)[::hop]
         spectrum = np.fft.rfft(frames, 2 * size)
         correlation = np.fft.irfft(np.abs(spectrum) ** 2)[:, : longest + 2]
         power = np.cumsum(frames**2, 1)
@@ -93,16 +118,15 @@ def pitch_track(audio: Floats) -> tuple[Floats, Floats]:
     return pitch, clear
 
 
-def speech_spans(audio: Floats) -> tuple[tuple[float, float], ...]:
+def speech_spans(audio: Floats, curve: Curve | None = None) -> tuple[tuple[float, float], ...]:
     """Stretches of voiced sound in seconds; empty for silence, noise without pitch and clicks.
 
-    A level gate with a voicing test: enough to tell a voice from silence, not a voice from a violin.
+    A level gate with a voicing test: enough to tell a voice from silence, not a voice from a violin. `curve` is the sound's own, if known.
     """
     if len(audio) < LEAST_SPEECH_S * AUDIO_HZ:
         return ()
-    levels = frame_levels(audio)
-    pitch, _ = pitch_track(audio)
-    voiced = np.isfinite(pitch[: len(levels)])
+    curve = curve or Curve.of(audio)
+    levels, voiced = curve.level_db, np.isfinite(curve.pitch_hz)
     if voiced.sum() * HOP_S < LEAST_SPEECH_S / 2:
         return ()
     peak = np.percentile(levels[voiced], 95)
@@ -121,12 +145,11 @@ def speech_spans(audio: Floats) -> tuple[tuple[float, float], ...]:
     return tuple(kept)
 
 
-def measure(audio: Floats) -> Prosody:
-    """Measure one stretch of speech, [S] at 16 kHz."""
-    levels = frame_levels(audio)
-    pitch, clear = pitch_track(audio)
-    count = min(len(levels), len(pitch))
-    levels, pitch, clear = levels[:count], pitch[:count], clear[:count]
+def measure(audio: Floats, curve: Curve | None = None) -> Prosody:
+    """Measure one stretch of speech, [S] at 16 kHz; `curve` is that stretch's own, if known."""
+    curve = curve or Curve.of(audio)
+    levels, pitch, clear = curve.level_db, curve.pitch_hz, curve.clear
+    count = len(levels)
     active = levels > max(np.percentile(levels, 95) - DROP_DB, SILENT_DB)
     tones = 12 * np.log2(pitch[np.isfinite(pitch)] / 100)
     third = max(1, len(tones) // 3)
@@ -148,3 +171,18 @@ def measure(audio: Floats) -> Prosody:
         tilt_db=float(10 * np.log10((spectrum[edge:].sum() + 1e-9) / (spectrum[:edge].sum() + 1e-9))),
         seconds=len(audio) / AUDIO_HZ,
     )
+
+
+def mean_prosody(parts: Sequence[Prosody]) -> Prosody:
+    """Of several stretches of one voice, each by its length; what is not a number in one is left to the others."""
+    if len(parts) == 1:
+        return parts[0]
+    weights = np.array([p.seconds for p in parts])
+
+    def mean(name: str) -> float:
+        values = np.array([getattr(p, name) for p in parts])
+        known = np.isfinite(values)
+        return float(np.average(values[known], weights=weights[known])) if known.any() else float("nan")
+
+    means = {f.name: mean(f.name) for f in fields(Prosody) if f.name != "seconds"}
+    return Prosody(**means, seconds=float(weights.sum()))

@@ -5,6 +5,7 @@ Source: EfficientNet-Lite (Google, 2020), ImageNet weights; module names follow 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -85,8 +86,8 @@ class SceneEncoder(nn.Module):
         return encoder.eval()
 
     @staticmethod
-    def prepare(frames: NDArray[np.uint8]) -> Tensor:
-        """[T, H, W, 3] uint8 to [T, 3, 224, 224], squashed to a square so that nothing at the edges is lost."""
+    def prepare(frames: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """T pictures [H, W, 3] uint8 to [T, 3, 224, 224], squashed to a square so that nothing at the edges is lost."""
         small = [cv2.resize(f, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA) for f in frames]
         return (torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() - 127) / 128
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,31 @@ LAYERS_HZ = 12.5  # rate of the hidden layers that are kept
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What one pass over the sound gives."""
+class Window:
+    """What one pass over a stretch of at most half a minute gives."""
 
-    layers: Tensor  # [layers, N, D_enc] float16 at 12.5 Hz over the whole sound
+    start_s: float
+    end_s: float
+    layers: Tensor  # [layers, N, D_enc] float16 at 12.5 Hz
+    segments: tuple[Segment, ...] = ()
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one pass over a whole sound gives."""
+
+    layers: Tensor  # [layers, N, D_enc] float16 at 12.5 Hz
     transcript: Transcript | None
+
+
+def joined(windows: Iterable[Window]) -> Heard:
+    """All windows of a short sound as one; the memory of a long one's layers is better not spent."""
+    found = list(windows)
+    segments = tuple(s for w in found for s in w.segments)
+    language = next((w.language for w in found if w.language), None)
+    layers = torch.cat([w.layers for w in found], 1) if found else torch.zeros(1, 0, 1)
+    return Heard(layers, Transcript(language, segments) if segments and language else None)
 
 
 class Whisper:
@@ -135,36 +155,33 @@ class Whisper:
         # A few quiet words make it guess any of a hundred languages; an unsure guess is settled among those that emollm is tested with.
         return max(found if max(chances) >= SURE_LANGUAGE else TESTED_LANGUAGES, key=lambda name: found[name])
 
-    def hear(
-        self,
-        audio: Floats,
-        spans_s: tuple[tuple[float, float], ...],
-        *,
-        transcribe: bool = True,
-        language: str | None = None,
-        progress: Callable[[float], None] | None = None,
-    ) -> Heard:
-        """Encode the whole sound once, window by window, and write down the windows that hold speech."""
+    def windows(
+        self, audio: Floats, spans_s: tuple[tuple[float, float], ...], *, transcribe: bool = True, language: str | None = None
+    ) -> Iterator[Window]:
+        """Encode a sound once, window by window, and write down the words of those that hold speech.
+
+        Args:
+            audio: [S] samples at 16 kHz.
+            spans_s: Stretches of speech, from `speech_spans`.
+            transcribe: Write words down.
+            language: ISO 639-1; None to detect it in the first window with speech.
+        """
         # Level first: quiet recordings lose words, and loudness is measured elsewhere.
-        level = float(np.sqrt(np.mean(np.square(audio)))) if len(audio) else 0.0
-        audio = audio * min(20.0, 0.05 / max(level, 1e-5)) if level < 0.05 else audio
-        kept: list[Tensor] = []
-        segments: list[Segment] = []
-        windows = windows_of(len(audio) / AUDIO_HZ, spans_s)
-        for i, (start, end) in enumerate(windows):
-            piece = audio[round(start * AUDIO_HZ) : round(end * AUDIO_HZ)]
+        level = math.sqrt(float(np.dot(audio, audio)) / len(audio)) if len(audio) else 0.0
+        gain = min(20.0, 0.05 / max(level, 1e-5)) if level < 0.05 else 1.0
+        for start, end in windows_of(len(audio) / AUDIO_HZ, spans_s):
+            spoken = any(s < end and e > start for s, e in spans_s)
+            piece = audio[round(start * AUDIO_HZ) : round(end * AUDIO_HZ)] * gain
             states = self.encode(np.clip(piece, -1, 1))
             slim = torch.nn.functional.avg_pool1d(states.float().transpose(1, 2), 4).transpose(1, 2)
-            kept.append(slim[:, : max(1, round((end - start) * LAYERS_HZ))].half().cpu())
-            if transcribe and any(s < end and e > start for s, e in spans_s):
+            layers = slim[:, : max(1, round((end - start) * LAYERS_HZ))].half().cpu()
+            segments: tuple[Segment, ...] = ()
+            if transcribe and spoken:
                 last = max(e for s, e in spans_s if s < end) - start
                 part = self.transcribe(states, language=language, seconds=end - start, offset_s=start, spoken_until_s=last)
                 language = part.language
-                segments.extend(in_speech(part.segments, spans_s))
-            if progress is not None:
-                progress((i + 1) / len(windows))
-        transcript = Transcript(language, tuple(segments)) if segments and language else None
-        return Heard(torch.cat(kept, 1) if kept else torch.zeros(1, 0, 1), transcript)
+                segments = tuple(in_speech(part.segments, spans_s))
+            yield Window(start, end, layers, segments, language)
 
 
 def in_speech(segments: Sequence[Segment], spans_s: Sequence[tuple[float, float]]) -> list[Segment]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emollm.values import Analysis, Clip
+from emollm.values import Analysis
+from emollm.watch import Glimpse
 
-TILE_PX = 240
 COLUMNS = 4
 _MAIN, _OTHER, _INK = (255, 176, 0), (120, 170, 255), (20, 20, 20)  # RGB
 
 
-def contact_sheet(clip: Clip, analysis: Analysis, path: Path, *, most: int = 12) -> Path | None:
+def contact_sheet(glimpses: Sequence[Glimpse], analysis: Analysis, path: Path, *, most: int = 12) -> Path | None:
     """Write a PNG of at most `most` frames spread over the clip; None, and no file, for a clip without a picture."""
-    if not len(clip.frames):
+    if not glimpses:
         return None
-    picks = np.unique(np.linspace(0, len(clip.frames) - 1, min(most, len(clip.frames))).round().astype(int))
-    tiles = [_tile(clip, analysis, int(i)) for i in picks]
+    picks = np.unique(np.linspace(0, len(glimpses) - 1, min(most, len(glimpses))).round().astype(int))
+    tiles = [_tile(glimpses[i], analysis) for i in picks]
     columns = min(COLUMNS, len(tiles))
     height = max(t.shape[0] for t in tiles)
     rows = []
@@ -32,12 +33,10 @@ def contact_sheet(clip: Clip, analysis: Analysis, path: Path, *, most: int = 12)
     return path
 
 
-def _tile(clip: Clip, analysis: Analysis, frame: int) -> NDArray[np.uint8]:
-    image = clip.frames[frame]
-    factor = TILE_PX / image.shape[1]
-    tile = np.ascontiguousarray(cv2.resize(image, (TILE_PX, max(1, round(image.shape[0] * factor))), interpolation=cv2.INTER_AREA))
+def _tile(glimpse: Glimpse, analysis: Analysis) -> NDArray[np.uint8]:
+    factor, tile = glimpse.factor, glimpse.image.copy()
     for person, reading in enumerate(analysis.faces):
-        at = np.flatnonzero(reading.track.index == frame)
+        at = np.flatnonzero(reading.track.index == glimpse.frame)
         if not len(at):
             continue
         left, top, right, bottom = (round(float(v) * factor) for v in reading.track.boxes[at[0]])
@@ -45,7 +44,7 @@ def _tile(clip: Clip, analysis: Analysis, frame: int) -> NDArray[np.uint8]:
         cv2.rectangle(tile, (left, top), (right, bottom), colour, 2)
         label = reading.labels[int(reading.scores[at[0]].argmax())]
         _write(tile, f"{person + 1} {label}", (left, max(12, top - 4)), colour)
-    _write(tile, f"{clip.times_s[frame]:.1f} s", (4, tile.shape[0] - 6), (255, 255, 255))
+    _write(tile, f"{glimpse.time_s:.1f} s", (4, tile.shape[0] - 6), (255, 255, 255))
     return np.asarray(tile, np.uint8)
 
 

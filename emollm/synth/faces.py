@@ -18,7 +18,7 @@ from emollm import weights
 from emollm.encoders.face import CROP_PX, EXPRESSIONS
 from emollm.media.tracks import FaceTracker
 from emollm.synth.person import Person
-from emollm.units import INDEX
+from emollm.units import INDEX, PAIRED
 from emollm.values import Floats
 
 if TYPE_CHECKING:  # numba is loaded only where something is rendered
@@ -26,9 +26,9 @@ if TYPE_CHECKING:  # numba is loaded only where something is rendered
 
 FIRST_PERSON = 1 << 40  # seeds of people who are in no data set of `emollm synth`
 A_PERSON = 8  # stills of each
-FAMILIES = (*EXPRESSIONS, "bored", "confused", "pain", "embarrassed", "free")  # the last five carry units, but no label of the eight
-_COVERED = 0.12  # share of stills with a hand or a thing before the face
-_LABELLED = 0.75  # share of stills that show one of the eight
+OTHERS = ("bored", "confused", "pain", "embarrassed")  # they carry units, but no label of the eight
+_COVERED = 0.08  # share of stills with a hand or a thing before the face
+_LABELLED, _FREE = 0.4, 0.4  # shares of stills that show one of the eight, and any units together: rare units are learned from these alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Stills:
     """Aligned synthetic faces. They come in pairs: 2 i and 2 i + 1 are two people who do the same."""
 
     crops: NDArray[np.uint8]  # [n, side, side] grey
-    points: Floats  # [n, 468, 3] normalised
+    points: Floats  # [n, 468, 3] looking ahead
     targets: Floats  # [n, 8] sums to 1, all 0 where the face shows none of the eight
     units: Floats  # [n, 52] facial units
     intensity: Floats  # [n] strength of the expression, 0 for a neutral face
@@ -72,7 +72,8 @@ def _couple(job: tuple[int, int, int]) -> list[_Row]:
     """All stills of two people who do the same in pairs."""
     import cv2
 
-    from emollm.media.align import crop_face, normalise_landmarks
+    from emollm.media.align import crop_face
+    from emollm.media.pose import frontal
     from emollm.synth.render import Actor
 
     cv2.setNumThreads(1)
@@ -90,7 +91,7 @@ def _couple(job: tuple[int, int, int]) -> list[_Row]:
             faces = tracker.find(image)
             if len(faces) == 1:
                 crop = np.asarray(cv2.cvtColor(crop_face(image, faces[0][0], side, widen=side / CROP_PX), cv2.COLOR_RGB2GRAY), np.uint8)
-                points = normalise_landmarks(faces[0][0]).astype(np.float16)
+                points = frontal(faces[0][0][None])[0].astype(np.float16)
                 rows.append((crop, points, target, units, np.array([intensity, hidden, actor.person.seed - FIRST_PERSON])))
         if len(rows) == len(actors):
             found += rows
@@ -107,10 +108,14 @@ def _doing(person: Person, rng: np.random.Generator) -> tuple[Floats, Floats, fl
     from emollm.synth.expressions import draw_expression
     from emollm.units import both
 
-    labelled = rng.random() < _LABELLED
-    family = str(rng.choice(FAMILIES[: len(EXPRESSIONS)] if labelled else FAMILIES[len(EXPRESSIONS) :]))
+    chance = rng.random()
+    family = "free" if chance < _FREE else str(rng.choice(EXPRESSIONS if chance < _FREE + _LABELLED else OTHERS))
     strength = float(rng.uniform(0.35, 1.15))
     units = draw_expression(family, person, rng, strength).units
+    if family == "free":
+        for name in sorted(PAIRED):  # a set has another order in every process
+            if rng.random() < 0.2:
+                units[INDEX[f"{name}{rng.choice(['Left', 'Right'])}"]] = 0
     loose = both(eyeBlink=rng.choice([0, 0, 0, 0.3, 1.0]) * rng.random(), jawOpen=rng.choice([0, 0, 0.25]) * rng.random())
     where = np.abs(rng.normal(0, 0.3, 2)) * (rng.random(2) < 0.4)
     aside = "eyeLookOutLeft", "eyeLookInRight"

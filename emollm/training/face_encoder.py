@@ -20,8 +20,9 @@ from emollm.data.corpus import Corpus, Item
 from emollm.data.tasks import FER_VOTES
 from emollm.encoders.face import CROP_PX, EXPRESSIONS, FaceEncoder
 from emollm.errors import DataError, MediaError
-from emollm.media.align import crop_face, normalise_landmarks
+from emollm.media.align import crop_face
 from emollm.media.decode import decode_clip
+from emollm.media.pose import frontal
 from emollm.media.tracks import FaceTracker
 from emollm.synth.faces import Stills, render_stills
 from emollm.training.steps import Say, optimizer_for, step_once
@@ -35,7 +36,8 @@ SETTLE = 0.32  # length of that last phase, as a share of the first
 ROOM_PX = 8  # border around the crop for random shifts
 RENDER_SHARE = 0.5  # renders beside real faces in a batch
 # Weights of the losses beside the expressions' own
-LABEL_RENDERS, UNITS, CONDITION, SAME = 0.1, 2.0, 0.3, 0.3
+LABEL_RENDERS, UNITS, CONDITION, SAME = 0.1, 15.0, 0.3, 0.3
+MIXED_SHARE, MIXED = 0.4, 0.3  # of the steps on photographs: mixtures of two, by a beta distribution of this shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class FaceSet:
     """Aligned faces with what people saw in them."""
 
     crops: NDArray[np.uint8]  # [n, 72, 72] grey
-    points: Floats  # [n, 468, 3]
+    points: Floats  # [n, 468, 3] looking ahead
     targets: Floats  # [n, 8] sums to 1
     weights: Floats  # [n]
     studio: NDArray[np.bool_]  # [n] drawn more often in the last phase
@@ -76,7 +78,7 @@ def prepare_faces(corpus: Corpus, out: Path, say: Say) -> FaceSet:
                 continue
             landmarks = found[0][0]
             crops.append(cv2.cvtColor(crop_face(image, landmarks, size, widen=size / CROP_PX), cv2.COLOR_RGB2GRAY))
-            points.append(normalise_landmarks(landmarks).astype(np.float16))
+            points.append(frontal(landmarks[None])[0].astype(np.float16))
             targets.append(face_target(item))
             trust.append(FACES.get(item.corpus, 1.0))
             studio.append(item.corpus in STUDIO)
@@ -154,6 +156,7 @@ def train_face(
     mirror = mirror_index(faces.points[:2000].mean(0))
     encoder = FaceEncoder().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     encoder.mirror = torch.from_numpy(mirror.astype(np.int64))
+    encoder.average = torch.from_numpy(faces.points[:2000, :, :2].mean(0).astype(np.float32))
     first = epochs * max(1, int(len(labels) * 0.8) // batch)
     phases = [(first, 2e-3, chance), (max(1, round(SETTLE * first)), 6e-4, settling)]
     whole, done = sum(steps for steps, _, _ in phases), 0
@@ -168,8 +171,16 @@ def train_face(
                 pairs = np.repeat(2 * rng.choice(len(renders.crops) // 2, round(RENDER_SHARE * batch / 2)), 2)
                 pairs[1::2] += 1
                 views += _in_pairs(renders, pairs, mirror, rng)
-            tokens = encoder(torch.from_numpy(np.stack([v.crop for v in views])), torch.from_numpy(np.stack([v.points for v in views])))
-            loss = _real_loss(encoder, tokens[:batch], faces, picks, views[:batch])
+            crops, points = np.stack([v.crop for v in views]), np.stack([v.points for v in views])
+            targets, plain = faces.targets[picks], rng.random() >= MIXED_SHARE
+            if not plain:  # two photographs in one: the encoder must not be surer than the crowd
+                other, mine = rng.permutation(batch), float(rng.beta(MIXED, MIXED))
+                for part in (crops, points, targets):
+                    part[:batch] = mine * part[:batch] + (1 - mine) * part[:batch][other]
+            with torch.autocast("cpu", torch.bfloat16):  # 1.7 times as fast on processors that know it
+                tokens = encoder(torch.from_numpy(crops), torch.from_numpy(points))
+            tokens = tokens.float()
+            loss = _real_loss(encoder, tokens[:batch], torch.from_numpy(targets), faces.weights[picks], views[:batch] if plain else None)
             if renders is not None:
                 loss = loss + _render_loss(encoder, tokens[batch:], renders, pairs, views[batch:])
             step_once(loss, encoder, optimizer, schedule, average, step)
@@ -189,10 +200,11 @@ def _in_pairs(renders: Stills, pairs: NDArray[np.int64], mirror: NDArray[np.intp
     return views
 
 
-def _real_loss(encoder: FaceEncoder, tokens: Tensor, faces: FaceSet, picks: NDArray[np.intp], views: list[View]) -> Tensor:
-    targets = torch.from_numpy(faces.targets[picks])
+def _real_loss(encoder: FaceEncoder, tokens: Tensor, targets: Tensor, trust: Floats, views: list[View] | None) -> Tensor:
     losses = -(targets * encoder.expressions(tokens).log_softmax(1)).sum(1)
-    loss = (losses * torch.from_numpy(faces.weights[picks])).mean()
+    loss = (losses * torch.from_numpy(trust)).mean()
+    if views is None:
+        return loss
     # How strong a real expression is nobody said; the share of people who did not see a neutral face comes near.
     condition = torch.stack([1 - targets[:, 0], _seen(views, "hidden"), _seen(views, "sharp")], 1)
     return loss + CONDITION * nn.functional.binary_cross_entropy_with_logits(encoder.condition(tokens), condition)
@@ -265,8 +277,8 @@ def disturb(
         hidden = float(cover[8:58, 10:54].mean())
     angle = np.deg2rad(rng.normal(0, 3))
     spin = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    moved = points + rng.normal(0, 0.003, points.shape)
-    moved[:, :2] = moved[:, :2] @ spin.T * np.exp(rng.normal(0, 0.03)) + rng.normal(0, 0.01, 2)
+    moved = points + rng.normal(0, 0.008, points.shape)
+    moved[:, :2] = moved[:, :2] @ spin.T * np.exp(rng.normal(0, 0.03)) + rng.normal(0, 0.02, 2)
     mirrored = bool(rng.random() < 0.5) if flip is None else flip
     if mirrored:
         image, moved = image[:, ::-1], moved[mirror] * np.array([-1, 1, 1])

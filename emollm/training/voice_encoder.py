@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from emollm import weights
 from emollm.data.corpus import Corpus, Item
 from emollm.encoders.prosody import measure, speech_spans
-from emollm.encoders.speech import LAYERS_HZ, Whisper
+from emollm.encoders.speech import LAYERS_HZ, Whisper, joined
 from emollm.encoders.voice import EMOTIONS, VoiceEncoder
 from emollm.errors import DataError, MediaError
 from emollm.media.decode import decode_clip
@@ -66,7 +66,7 @@ def prepare_voices(corpus: Corpus, say: Say, seed: int) -> tuple[list[VoicePiece
 def _piece(whisper: Whisper, audio: Floats, item: Item) -> VoicePiece | None:
     spans = speech_spans(audio)
     start, end = (spans[0][0], spans[-1][1]) if spans else (0.0, len(audio) / AUDIO_HZ)
-    layers = whisper.hear(audio, spans, transcribe=False).layers
+    layers = joined(whisper.windows(audio, spans, transcribe=False)).layers
     first = int(start * LAYERS_HZ)
     cut = layers[:, first : max(first + 2, int(np.ceil(end * LAYERS_HZ)))]
     if cut.shape[1] < 2:

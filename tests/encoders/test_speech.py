@@ -4,7 +4,7 @@ from paths import HAVE_WEIGHTS, SAMPLES
 
 from emollm import weights
 from emollm.encoders.prosody import speech_spans
-from emollm.encoders.speech import Whisper, _segments, windows_of
+from emollm.encoders.speech import Whisper, _segments, joined, windows_of
 from emollm.media.decode import decode_clip
 
 
@@ -35,7 +35,7 @@ def whisper():
 )
 def test_one_pass_gives_words_and_layers(whisper, name, text):
     audio = decode_clip(SAMPLES / f"sample_{name}.mp4").audio
-    heard = whisper.hear(audio, speech_spans(audio))
+    heard = joined(whisper.windows(audio, speech_spans(audio)))
     words = "".join(c for c in heard.transcript.text.lower() if c.isalpha() or c == " ").split()
     wrong = len(set(text.split()) ^ set(words))
     assert heard.transcript.language == "en" and wrong <= 2, heard.transcript.text

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from emollm.exports import figure, sheet, subtitles, tables
-from emollm.values import Analysis, Clip, FaceReading, FaceTrack, Segment, Transcript, VoiceReading
+from emollm.values import Analysis, FaceReading, FaceTrack, Segment, Transcript, VoiceReading
+from emollm.watch import Glimpse
 
 TIMES = np.array([0.0, 0.5, 1.0, 1.5])
 
@@ -103,12 +104,10 @@ def test_the_timeline_is_drawn(which, request, tmp_path):
 
 
 def test_the_sheet_boxes_every_face(analysis, silence, tmp_path):
-    frames = np.full((4, 60, 100, 3), 128, np.uint8)
-    clip = Clip("clip.mp4", "video", "d", 2.0, frames, TIMES, None)
-    picture = cv2.imread(str(sheet.contact_sheet(clip, analysis, tmp_path / "s.png")))[..., ::-1]
+    glimpses = [Glimpse(i, t, np.full((144, 240, 3), 128, np.uint8), 2.4) for i, t in enumerate(TIMES)]
+    picture = cv2.imread(str(sheet.contact_sheet(glimpses, analysis, tmp_path / "s.png")))[..., ::-1]
     assert picture.shape[:2] == (144, 960)
     orange = (np.abs(picture.astype(int) - sheet._MAIN).max(2) < 12).sum()
     blue = (np.abs(picture.astype(int) - sheet._OTHER).max(2) < 12).sum()
     assert orange > 1.5 * blue > 100
-    mute = Clip("a.wav", "audio", "d", 1.0, np.zeros((0, 1, 1, 3), np.uint8), np.zeros(0), None)
-    assert sheet.contact_sheet(mute, silence, tmp_path / "none.png") is None and not (tmp_path / "none.png").exists()
+    assert sheet.contact_sheet([], silence, tmp_path / "none.png") is None and not (tmp_path / "none.png").exists()

@@ -1,0 +1,173 @@
+"""The picture half of perception: frames go by, and of every person remain a track, tokens and scores.
+
+No frame is kept but a few small glimpses spread over the clip, so an hour costs no more memory for pictures than a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emollm.encoders.cues import face_measures
+from emollm.encoders.face import CROP_PX, FaceEncoder
+from emollm.media.align import crop_face, normalise_landmarks
+from emollm.media.detector import Image
+from emollm.media.pose import frontal, head_pose
+from emollm.media.tracks import FaceTracker, Following
+from emollm.values import FaceTrack, Floats
+
+BATCH = 32
+FEW_FRAMES = 4  # a face seen in so few frames is encoded with its mirror image as well
+GLIMPSES = 96
+GLIMPSE_PX = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A small picture of one frame."""
+
+    frame: int
+    time_s: float
+    image: NDArray[np.uint8]  # [h, GLIMPSE_PX, 3]
+    factor: float  # its size over the frame's
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedFace:
+    """One person, frame by frame."""
+
+    track: FaceTrack
+    tokens: Tensor  # [n, 256]
+    scores: Floats  # [n, C]
+    units: Floats | None  # [n, 52]
+    condition: Floats  # [n, 3]
+    pose: Floats  # [n, 3]
+    measures: dict[str, Floats]  # each [n]
+    sharpness: Floats  # [n] of the crop's pixels, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What remains of a clip's pictures; people in order of appearance."""
+
+    faces: tuple[WatchedFace, ...] = ()
+    glimpses: tuple[Glimpse, ...] = ()
+    frames: int = 0
+    size: tuple[int, int] = (1, 1)
+    cuts_s: tuple[float, ...] = ()
+    crowd: int = 0  # most faces the detector saw at once
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A person's crops that wait to be encoded, and what has been."""
+
+    crops: list[NDArray[np.uint8]] = field(default_factory=list)
+    landmarks: list[Floats] = field(default_factory=list)
+    done: list[tuple[Tensor, Floats, Floats | None, Floats, Floats, dict[str, Floats]]] = field(default_factory=list)
+    sharpness: list[float] = field(default_factory=list)
+
+
+class Watcher:
+    """Sees one clip, frame by frame. `tracker` None finds nobody."""
+
+    def __init__(self, face: FaceEncoder, tracker: FaceTracker | None) -> None:
+        self._face = face
+        self._following: Following | None = tracker.follow() if tracker is not None else None
+        self._people: dict[int, _Pending] = {}
+        self._glimpses = _Spread(GLIMPSES)
+        self._frames = 0
+        self._size = (1, 1)
+
+    def see(self, time_s: float, image: Image) -> None:
+        """The next frame."""
+        self._size = (image.shape[0], image.shape[1])
+        self._glimpses.offer(self._frames, time_s, image)
+        self._frames += 1
+        for seen in self._following.see(time_s, image) if self._following is not None else ():
+            person = self._people.setdefault(seen.person, _Pending())
+            crop = np.asarray(cv2.cvtColor(crop_face(image, seen.landmarks, CROP_PX), cv2.COLOR_RGB2GRAY), np.uint8)
+            person.crops.append(crop)
+            person.landmarks.append(seen.landmarks)
+            person.sharpness.append(sharpness_of(crop))
+            if len(person.crops) == BATCH:
+                self._encode(person, few=False)
+
+    def finish(self) -> Watched:
+        """After the last frame."""
+        if self._following is None:
+            return Watched(glimpses=self._glimpses.kept, frames=self._frames, size=self._size)
+        faces = []
+        for number, track in self._following.finish():
+            person = self._people[number]
+            if person.crops:
+                self._encode(person, few=len(track.index) <= FEW_FRAMES)
+            tokens, scores, units, condition, pose, measures = zip(*person.done, strict=True)
+            faces.append(
+                WatchedFace(
+                    track=track,
+                    tokens=torch.cat(tokens),
+                    scores=np.concatenate(scores),
+                    units=np.concatenate(units) if units[0] is not None else None,
+                    condition=np.concatenate(condition),
+                    pose=np.concatenate(pose),
+                    measures={name: np.concatenate([m[name] for m in measures]) for name in measures[0]},
+                    sharpness=np.array(person.sharpness),
+                )
+            )
+        following = self._following
+        return Watched(tuple(faces), self._glimpses.kept, self._frames, self._size, tuple(following.cuts_s), following.crowd)
+
+    @torch.inference_mode()
+    def _encode(self, person: _Pending, *, few: bool) -> None:
+        landmarks = np.stack(person.landmarks)
+        encode = self._face.both_ways if few else self._face
+        tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(frontal(landmarks).astype(np.float32)))
+        units = self._face.units(tokens).sigmoid().numpy() if self._face.has_units else None
+        measures = face_measures(np.stack([normalise_landmarks(p) for p in landmarks]))
+        condition = self._face.condition(tokens).sigmoid().numpy()
+        person.done.append((tokens, self._face.probabilities(tokens).numpy(), units, condition, head_pose(landmarks), measures))
+        person.crops.clear()
+        person.landmarks.clear()
+
+
+def watch(face: FaceEncoder, tracker: FaceTracker | None, frames: Iterable[tuple[float, Image]]) -> Watched:
+    """See all frames of a clip."""
+    watcher = Watcher(face, tracker)
+    for time_s, image in frames:
+        watcher.see(time_s, image)
+    return watcher.finish()
+
+
+def sharpness_of(crop: NDArray[np.uint8]) -> float:
+    """How much fine detail a grey crop has against its contrast: near 0 blurred, near 1 crisp."""
+    detail = float(cv2.Laplacian(crop, cv2.CV_32F).std())
+    return detail / (detail + 0.25 * float(crop.std()) + 1e-6)
+
+
+class _Spread:
+    """Glimpses spread evenly over a clip whose length is not known: when too many, every second one goes."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._every = most, 1
+        self._kept: list[Glimpse] = []
+
+    @property
+    def kept(self) -> tuple[Glimpse, ...]:
+        return tuple(self._kept)
+
+    def offer(self, frame: int, time_s: float, image: Image) -> None:
+        if frame % self._every:
+            return
+        factor = GLIMPSE_PX / image.shape[1]
+        small = cv2.resize(image, (GLIMPSE_PX, max(1, round(image.shape[0] * factor))), interpolation=cv2.INTER_AREA)
+        self._kept.append(Glimpse(frame, time_s, np.asarray(small, np.uint8), factor))
+        if len(self._kept) > self._most:
+            self._kept = self._kept[::2]
+            self._every *= 2
