@@ -11,16 +11,20 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from emollm.encoders.explain import Explanation
 from emollm.errors import EmollmError
 from emollm.perception import Perception
 from emollm.values import Analysis
-from emollm.watch import Glimpse
+from emollm.verdict import judge
+from emollm.watch import CloseUp, Keepsakes
 
 # format -> endings of the files it always writes; a clip with a picture also gets a sheet of frames with "png"
 _ENDINGS = {"json": (".json",), "csv": (".faces.csv", ".stretches.csv"), "srt": (".srt",), "vtt": (".vtt",), "png": (".png",)}
 FORMATS = tuple(_ENDINGS)
+_MARKED = ("people", "emotion", "confidence", "face", "voice", "text")  # of an outcome, kept for the next run's summary
 Maker = Callable[[], Perception]
 Progress = Callable[["Outcome"], None]
+Explain = Callable[[CloseUp, str], Explanation]
 _MEDIA = (
     ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".gif",
     ".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".wma", ".jpg", ".jpeg", ".png", ".webp", ".bmp",
@@ -36,6 +40,8 @@ class Outcome:
     error: str = ""
     seconds: float = 0.0
     people: int = 0
+    emotion: str = ""  # of all modalities joined
+    confidence: float = 0.0
     face: str = ""  # leading expression of the main character
     voice: str = ""
     text: str = ""
@@ -43,8 +49,9 @@ class Outcome:
     def row(self) -> dict[str, Any]:
         """For the summary table."""
         return {
-            "file": str(self.path), "status": self.status, "seconds": round(self.seconds, 2), "people": self.people, "face": self.face,
-            "voice": self.voice, "text": self.text, "error": self.error,
+            "file": str(self.path), "status": self.status, "seconds": round(self.seconds, 2), "people": self.people,
+            "emotion": self.emotion, "confidence": round(self.confidence, 3), "face": self.face, "voice": self.voice,
+            "text": self.text, "error": self.error,
         }  # fmt: skip
 
 
@@ -147,8 +154,9 @@ def _one(maker: Maker, job: _Job) -> Outcome:
         before = _measured_before(path, stem, formats, key)
         if before is not None:
             return before
-        analysis, glimpses = _perception(maker).look(path)
-        _export(glimpses, analysis, stem, formats, key)
+        perception = _perception(maker)
+        analysis, kept = perception.look(path)
+        _export(analysis, kept, perception.explain, stem, formats, key)
     except EmollmError as error:
         return Outcome(path, "failed", str(error))
     except Exception as error:  # noqa: BLE001  one file's surprise must not cost the others
@@ -164,29 +172,32 @@ def _measured_before(path: Path, stem: Path, formats: tuple[str, ...], key: str)
     if not mark.is_file():
         return None
     row = json.loads(mark.read_text("utf-8"))
-    if row["key"] != key or row["sha256"] != digest_of(path) or not set(formats) <= set(row["formats"]):
+    if row["key"] != key or not set(_MARKED) <= set(row) or row["sha256"] != digest_of(path) or not set(formats) <= set(row["formats"]):
         return None
     if any(not stem.with_name(stem.name + ending).is_file() for f in formats for ending in _ENDINGS[f]):
         return None  # somebody took a result away
-    return Outcome(path, "kept", people=row["people"], face=row["face"], voice=row["voice"], text=row["text"])
+    return Outcome(path, "kept", **{k: row[k] for k in _MARKED})
 
 
 def _outcome(path: Path, status: str, analysis: Analysis, seconds: float) -> Outcome:
     face = analysis.faces[0] if analysis.faces else None
     voice = analysis.voice
+    verdict = judge(analysis)
     return Outcome(
         path=path,
         status=status,
         seconds=seconds,
         people=len(analysis.faces),
+        emotion=verdict.label if verdict is not None else "",
+        confidence=verdict.confidence if verdict is not None else 0.0,
         face=face.labels[int(face.scores.mean(0).argmax())] if face else "",
         voice=voice.labels[int(voice.scores.argmax())] if voice else "",
         text=analysis.words.text if analysis.words else "",
     )
 
 
-def _export(glimpses: Sequence[Glimpse], analysis: Analysis, stem: Path, formats: tuple[str, ...], key: str) -> None:
-    from emollm.exports import figure, sheet, subtitles, tables
+def _export(analysis: Analysis, kept: Keepsakes, explain: Explain, stem: Path, formats: tuple[str, ...], key: str) -> None:
+    from emollm.exports import figure, sheet, subtitles, tables, why
 
     def name(ending: str) -> Path:
         return stem.with_name(stem.name + ending)
@@ -202,9 +213,12 @@ def _export(glimpses: Sequence[Glimpse], analysis: Analysis, stem: Path, formats
         _write(name(".vtt"), subtitles.to_vtt(analysis))
     if "png" in formats:
         figure.draw_timeline(analysis, name(".png"))
-        sheet.contact_sheet(glimpses, analysis, name(".frames.png"))
+        sheet.contact_sheet(kept.glimpses, analysis, name(".frames.png"))
+        verdict = judge(analysis)
+        if verdict is not None:
+            why.draw_why(analysis, verdict, kept.close_ups, explain, name(".why.png"))
     done = _outcome(stem, "done", analysis, 0.0)
-    mark = {"key": key, "sha256": analysis.digest, "formats": formats, **{k: getattr(done, k) for k in ("people", "face", "voice", "text")}}
+    mark = {"key": key, "sha256": analysis.digest, "formats": formats, **{k: getattr(done, k) for k in _MARKED}}
     _write(name(".done"), json.dumps(mark, ensure_ascii=False) + "\n")
 
 

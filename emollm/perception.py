@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emollm.encoders import cues
+from emollm.encoders.explain import Explanation, explain_face
 from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.scene import SceneEncoder
 from emollm.encoders.speaking import speakers
@@ -30,7 +31,7 @@ from emollm.media.decode import DEFAULT_LIMITS, Limits, Reel, digest_of
 from emollm.media.leading import lead_order
 from emollm.media.tracks import FaceTracker
 from emollm.values import Analysis, Clip, FaceReading, Features, Floats, VoiceReading
-from emollm.watch import Glimpse, Watched, WatchedFace, Watcher
+from emollm.watch import CloseUp, Keepsakes, Watched, WatchedFace, Watcher
 
 Progress = Callable[[float, str], None]
 STRETCHES = 4  # most face tokens of a clip
@@ -81,14 +82,19 @@ class Perception:
                 self._cache.popitem(last=False)
             return analysis
 
-    def look(self, path: Path, progress: Progress | None = None) -> tuple[Analysis, tuple[Glimpse, ...]]:
-        """Measure a clip and keep nothing: what was measured, and small pictures of frames all over the clip.
+    def look(self, path: Path, progress: Progress | None = None) -> tuple[Analysis, Keepsakes]:
+        """Measure a clip and keep nothing: what was measured, and small pictures of the clip and its faces.
 
         Raises:
             MediaError: If the file cannot be read.
         """
         with self._lock:
             return self._measure(Reel(path, self._limits), progress)
+
+    def explain(self, close_up: CloseUp, label: str | None = None) -> Explanation:
+        """Which parts of a face carried a label; the leading one if None."""
+        with self._lock:
+            return explain_face(self._face, close_up.crop, close_up.points, label)
 
     def forget(self, digest: str) -> None:
         """Drop what is kept of a clip."""
@@ -101,7 +107,7 @@ class Perception:
             return self._measure(_Shown(clip), None)[0]
 
     @torch.inference_mode()
-    def _measure(self, source: Reel | _Shown, progress: Progress | None) -> tuple[Analysis, tuple[Glimpse, ...]]:
+    def _measure(self, source: Reel | _Shown, progress: Progress | None) -> tuple[Analysis, Keepsakes]:
         report = progress or (lambda share, what: None)
         self.encoded += 1
         timings: dict[str, float] = {}
@@ -110,7 +116,9 @@ class Perception:
             listening = pool.submit(self._listen, source.audio, timings, heard) if source.audio is not None else None
             watched = self._watch(source, timings, report)
             listened = _waited(listening, heard, report) if listening is not None else Listened()
-        faces, voice = self._cast(watched, listened.voice)
+        order, voice = self._cast(watched, listened.voice)
+        cast = [watched.faces[k] for k in order]
+        faces = [face_reading(face) for face in cast]
         features: dict[str, Features] = {}
         if faces:
             features["face"] = faces[0][1]
@@ -136,7 +144,7 @@ class Perception:
             timings_s=timings,
             warnings=(*source.warnings, *_crowded(watched, self._tracker)),
         )
-        return analysis, watched.glimpses
+        return analysis, Keepsakes(watched.glimpses, tuple(face.close_ups for face in cast))
 
     def _listen(self, audio: Floats, timings: dict[str, float], heard: dict[str, float]) -> Listened:
         began = time.perf_counter()
@@ -160,8 +168,8 @@ class Perception:
         timings["faces"] += time.perf_counter() - mark
         return watched
 
-    def _cast(self, watched: Watched, voice: VoiceReading | None) -> tuple[list[tuple[FaceReading, Features]], VoiceReading | None]:
-        """People with the main character first, and who of them speaks in each stretch of speech."""
+    def _cast(self, watched: Watched, voice: VoiceReading | None) -> tuple[list[int], VoiceReading | None]:
+        """Indexes of people with the main character first, and who of them, in that order, speaks in each stretch of speech."""
         tracks = [face.track for face in watched.faces]
         spans = voice.spans_s if voice is not None else ()
         spoken = speakers(tracks, spans)
@@ -177,7 +185,7 @@ class Perception:
         place = {k: n for n, k in enumerate(order)}
         if voice is not None:
             voice = replace(voice, speakers=tuple(place[who] if who is not None else None for who in spoken))
-        return [face_reading(watched.faces[k]) for k in order], voice
+        return order, voice
 
 
 class _Shown:

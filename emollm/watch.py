@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emollm.encoders.cues import face_measures
-from emollm.encoders.face import CROP_PX, FaceEncoder
+from emollm.encoders.face import CROP_PX, EXPRESSIONS, FaceEncoder
 from emollm.media.align import crop_face, normalise_landmarks
 from emollm.media.detector import Image
 from emollm.media.pose import frontal, head_pose
@@ -26,6 +26,8 @@ BATCH = 32
 FEW_FRAMES = 4  # a face seen in so few frames is encoded with its mirror image as well
 GLIMPSES = 96
 GLIMPSE_PX = 240
+CLOSE_UP_S = 2.0  # one close-up of each person in so many seconds
+_NEUTRAL = EXPRESSIONS.index("neutral")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,17 @@ class WatchedFace:
     pose: Floats  # [n, 3]
     measures: dict[str, Floats]  # each [n]
     sharpness: Floats  # [n] of the crop's pixels, 0 to 1
+    close_ups: tuple[CloseUp, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """The most expressive frame of a person within a few seconds, as the encoder saw it."""
+
+    time_s: float
+    crop: NDArray[np.uint8]  # [64, 64] grey
+    points: Floats  # [468, 3] looking ahead
+    strength: float  # probability that the face is not neutral
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,14 @@ class Watched:
     crowd: int = 0  # most faces the detector saw at once
 
 
+@dataclass(frozen=True, slots=True)
+class Keepsakes:
+    """Small pictures of a clip, for the one who asked for them: never cached, never logged."""
+
+    glimpses: tuple[Glimpse, ...] = ()
+    close_ups: tuple[tuple[CloseUp, ...], ...] = ()  # of each person, in the order of `Analysis.faces`
+
+
 @dataclass(slots=True)
 class _Pending:
     """A person's crops that wait to be encoded, and what has been."""
@@ -71,7 +92,9 @@ class _Pending:
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
     landmarks: list[Floats] = field(default_factory=list)
     done: list[tuple[Tensor, Floats, Floats | None, Floats, Floats, dict[str, Floats]]] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
     sharpness: list[float] = field(default_factory=list)
+    close_ups: dict[int, CloseUp] = field(default_factory=dict)
 
 
 class Watcher:
@@ -95,6 +118,7 @@ class Watcher:
             crop = np.asarray(cv2.cvtColor(crop_face(image, seen.landmarks, CROP_PX), cv2.COLOR_RGB2GRAY), np.uint8)
             person.crops.append(crop)
             person.landmarks.append(seen.landmarks)
+            person.times_s.append(time_s)
             person.sharpness.append(sharpness_of(crop))
             if len(person.crops) == BATCH:
                 self._encode(person, few=False)
@@ -119,6 +143,7 @@ class Watcher:
                     pose=np.concatenate(pose),
                     measures={name: np.concatenate([m[name] for m in measures]) for name in measures[0]},
                     sharpness=np.array(person.sharpness),
+                    close_ups=tuple(person.close_ups.values()),
                 )
             )
         following = self._following
@@ -128,13 +153,20 @@ class Watcher:
     def _encode(self, person: _Pending, *, few: bool) -> None:
         landmarks = np.stack(person.landmarks)
         encode = self._face.both_ways if few else self._face
-        tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(frontal(landmarks).astype(np.float32)))
+        ahead = frontal(landmarks).astype(np.float32)
+        tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(ahead))
         units = self._face.units(tokens).sigmoid().numpy() if self._face.has_units else None
         measures = face_measures(np.stack([normalise_landmarks(p) for p in landmarks]))
         condition = self._face.condition(tokens).sigmoid().numpy()
-        person.done.append((tokens, self._face.probabilities(tokens).numpy(), units, condition, head_pose(landmarks), measures))
+        scores = self._face.probabilities(tokens).numpy()
+        person.done.append((tokens, scores, units, condition, head_pose(landmarks), measures))
+        for time_s, crop, points, neutral in zip(person.times_s, person.crops, ahead, scores[:, _NEUTRAL], strict=True):
+            best = person.close_ups.get(int(time_s // CLOSE_UP_S))
+            if best is None or 1 - neutral > best.strength:
+                person.close_ups[int(time_s // CLOSE_UP_S)] = CloseUp(time_s, crop, points, float(1 - neutral))
         person.crops.clear()
         person.landmarks.clear()
+        person.times_s.clear()
 
 
 def watch(face: FaceEncoder, tracker: FaceTracker | None, frames: Iterable[tuple[float, Image]]) -> Watched:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from emollm.units import UNITS
-from emollm.values import Analysis, FaceReading, FaceTrack, Floats, Segment, Transcript, VoiceReading, Word
+from emollm.values import Analysis, FaceReading, FaceTrack, Floats, Segment, Transcript, VoiceCurve, VoiceReading, Word
 
 DECIMALS = 6
 
@@ -80,6 +80,7 @@ def _face(data: Mapping[str, Any]) -> FaceReading:
         cues=tuple(data["cues"]),
         pose=None if data.get("pose") is None else _floats(data["pose"], 3),
         units=None if data.get("units") is None else _floats(data["units"], len(UNITS)),
+        condition=None if data.get("condition") is None else _floats(data["condition"], 3),
     )
 
 
@@ -97,6 +98,10 @@ def _voice(data: Mapping[str, Any]) -> VoiceReading:
         loudness_db=_or_nan(data["loudness_db"]),
         cues=tuple(data["cues"]),
         speakers=tuple(data.get("speakers", ())),
+        pieces_s=tuple((start, end) for start, end in data.get("pieces_s", ())),
+        piece_scores=None if data.get("piece_scores") is None else _floats(data["piece_scores"], len(data["labels"])),
+        dimensions=None if data.get("dimensions") is None else _floats(data["dimensions"], 3),
+        curve=None if data.get("curve") is None else VoiceCurve(*(_floats(data["curve"][f.name]) for f in fields(VoiceCurve))),
     )
 
 

@@ -58,5 +58,6 @@ def _line(outcome: Outcome) -> str:
         return f"{outcome.path.name}: FAILED: {outcome.error}"
     face = f"face {outcome.face} ({outcome.people} {'person' if outcome.people == 1 else 'people'})" if outcome.people else "no face"
     voice = f"voice {outcome.voice}" if outcome.voice else "no voice"
+    joined = f"{outcome.emotion} ({outcome.confidence:.0%}): " if outcome.emotion else ""
     words = f', says "{outcome.text[:60]}"' if outcome.text else ""
-    return f"{outcome.path.name}: {face}, {voice}{words}" + (" (measured before)" if outcome.status == "kept" else "")
+    return f"{outcome.path.name}: {joined}{face}, {voice}{words}" + (" (measured before)" if outcome.status == "kept" else "")

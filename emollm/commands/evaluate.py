@@ -21,6 +21,7 @@ def evaluate(
     system: Annotated[str, typer.Option(help="Recipe name, or a path to a .toml.")] = "emollm",
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
     adapters: Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")] = None,
+    heads: Annotated[bool, typer.Option("--heads", help="Score the encoders' own verdicts instead of the language model's.")] = False,
     endpoint: Annotated[str | None, typer.Option(help="Score an emollm server at this URL instead, e.g. http://127.0.0.1:8000/v1.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with index.jsonl.")] = None,
     split: Annotated[str, typer.Option(help="Which items are asked about.")] = "val",
@@ -61,6 +62,8 @@ def evaluate(
         from emollm.chat.remote import RemoteBackend
 
         backend = RemoteBackend(endpoint)
+    elif heads:
+        backend = _heads(system, scale, adapters)
     else:
         backend = load(system, scale=scale, threads=threads, adapters=adapters)
     done = []
@@ -74,6 +77,14 @@ def evaluate(
 
             done.append(run(card, backend, data, home, split=split, limit=limit, probe_items=probe_items, progress=tell))
     typer.echo(table(done))
+
+
+def _heads(system: str, scale: str, adapters: Path | None) -> Any:
+    from emollm.build import build_perception, encoders_key
+    from emollm.evaluation.heads import HeadsBackend
+
+    perception = build_perception(system, scale, adapters, transcribe=False)
+    return HeadsBackend(perception, system=system, scale=scale, version=encoders_key(system, scale, adapters))
 
 
 def _scenes(card: SceneCard, system: str, scale: str, out: Path, limit: int | None) -> None:

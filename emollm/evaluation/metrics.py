@@ -48,6 +48,34 @@ def interval(pairs: Pairs, metric: Callable[[Pairs], float], *, rounds: int = 40
     return values[int(0.025 * rounds)], values[int(0.975 * rounds) - 1]
 
 
+Sure = Sequence[tuple[float, bool]]  # (probability of the answer, whether it was right)
+
+
+def calibration_error(sure: Sure, bins: int = 10) -> float:
+    """Expected calibration error: how far confidence and accuracy lie apart, over `bins` equal steps of confidence (Guo et al., 2017)."""
+    found = 0.0
+    for k in range(bins):
+        inside = [(p, r) for p, r in sure if k / bins < p <= (k + 1) / bins or (k == 0 and p == 0)]
+        if inside:
+            found += abs(sum(p for p, _ in inside) - sum(r for _, r in inside))
+    return found / len(sure)
+
+
+def calibration_by_luck(sure: Sure, bins: int = 10, *, rounds: int = 100, seed: int = 0) -> float:
+    """What `calibration_error` would be on average if every confidence were exactly right: its floor for so few answers."""
+    rng = random.Random(seed)
+    return sum(calibration_error([(p, rng.random() < p) for p, _ in sure], bins) for _ in range(rounds)) / rounds
+
+
+def concordance(true: Sequence[float], found: Sequence[float]) -> float:
+    """Lin's concordance correlation: 1 only where values agree, not merely move together."""
+    n = len(true)
+    a, b = sum(true) / n, sum(found) / n
+    va, vb = sum((x - a) ** 2 for x in true) / n, sum((y - b) ** 2 for y in found) / n
+    shared = sum((x - a) * (y - b) for x, y in zip(true, found, strict=True)) / n
+    return 2 * shared / (va + vb + (a - b) ** 2) if va + vb else 0.0
+
+
 def confusion(pairs: Pairs) -> dict[str, dict[str, int]]:
     """True label -> predicted label -> count."""
     table: dict[str, dict[str, int]] = {}

@@ -5,27 +5,55 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from emollm import __version__
-from emollm.chat.backend import ChatBackend
+from emollm.chat.backend import Progress
 from emollm.data.corpus import Corpus, Item
 from emollm.data.prompts import label_question
 from emollm.data.texts import dialogue_text, with_context
 from emollm.errors import DataError, MediaError
 from emollm.evaluation import floors
 from emollm.evaluation.cards import Card
-from emollm.evaluation.metrics import METRICS, confusion, interval
-from emollm.values import Floats, Message
+from emollm.evaluation.metrics import METRICS, calibration_by_luck, calibration_error, concordance, confusion, interval
+from emollm.values import Analysis, Floats, Message
 
 STREAMS = {"face": "face", "speech": "voice"}
+DIMENSIONS = ("arousal", "valence", "dominance")
+
+
+class Scorer(Protocol):
+    """What a card needs of a backend: every ChatBackend has it."""
+
+    @property
+    def system(self) -> str:
+        """See ChatBackend."""
+        ...
+
+    @property
+    def scale(self) -> str:
+        """See ChatBackend."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """See ChatBackend."""
+        ...
+
+    def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
+        """See ChatBackend."""
+        ...
+
+    def score(self, messages: Sequence[Message], labels: Sequence[str]) -> Mapping[str, float]:
+        """See ChatBackend."""
+        ...
 
 
 def evaluate(
     card: Card,
-    backend: ChatBackend,
+    backend: Scorer,
     data: Path,
     out: Path,
     *,
@@ -75,6 +103,11 @@ def evaluate(
                 progress(number + 1, len(items))
     pairs = [(rows[i.id]["label"], rows[i.id]["answer"]) for i in items]
     metrics: dict[str, Any] = {name: round(metric(pairs), 4) for name, metric in METRICS.items()}
+    sure = [(max(rows[i.id]["scores"].values()), rows[i.id]["label"] == rows[i.id]["answer"]) for i in items if "scores" in rows[i.id]]
+    if sure:
+        metrics["calibration_error"] = round(calibration_error(sure), 4)
+        metrics["calibration_error_by_luck"] = round(calibration_by_luck(sure), 4)
+    metrics |= _agreement([(i.extra, rows[i.id]) for i in items])
     metrics["interval"] = [round(v, 4) for v in interval(pairs, METRICS[card.headline])]
     results = {
         "card": card.name,
@@ -95,10 +128,20 @@ def evaluate(
     return results
 
 
+def _agreement(pairs: Sequence[tuple[Mapping[str, Any], dict[str, Any]]]) -> dict[str, float]:
+    """Concordance of arousal, valence and dominance, where people rated them (1 to 5) and the voice was measured."""
+    found = {}
+    for k, name in enumerate(DIMENSIONS):
+        both = [((extra[name] - 3) / 2, row["dimensions"][k]) for extra, row in pairs if name in extra and row.get("dimensions")]
+        if len(both) > 10:
+            found[f"{name}_concordance"] = round(concordance([a for a, _ in both], [b for _, b in both]), 4)
+    return found
+
+
 class _Asker:
     """Puts items to the backend, one at a time."""
 
-    def __init__(self, card: Card, backend: ChatBackend, corpus: Corpus, split: str) -> None:
+    def __init__(self, card: Card, backend: Scorer, corpus: Corpus, split: str) -> None:
         self._card, self._backend, self._corpus = card, backend, corpus
         self._context = with_context(corpus.items(card.corpus, split)) if card.modality == "text" else {}
         self._private = tempfile.TemporaryDirectory()
@@ -122,6 +165,7 @@ class _Asker:
             shares = self._backend.score([message], self._card.labels)
             if kind == "clip":
                 self.vector(item)  # now, while the backend still holds what it measured
+                row |= self._rated(item)
         except MediaError as error:
             return row | {"answer": "", "error": str(error)}
         best = max(shares, key=lambda label: shares[label])
@@ -137,18 +181,27 @@ class _Asker:
             self._vectors[item.id] = floors.vector_of(features, STREAMS[self._card.modality])
         return self._vectors[item.id]
 
+    def _rated(self, item: Item) -> dict[str, Any]:
+        """Measured arousal, valence and dominance of an item that people rated."""
+        if not any(name in item.extra for name in DIMENSIONS):
+            return {}
+        voice = self._backend.analyze(self._clip(item)).voice
+        if voice is None or voice.dimensions is None:
+            return {}
+        return {"dimensions": [round(float(v), 4) for v in voice.dimensions.mean(0)]}
+
     def _clip(self, item: Item) -> Path:
         path = Path(self._private.name) / "clip"
         path.write_bytes(self._corpus.read(item))
         return path
 
 
-def _name(backend: ChatBackend) -> str:
+def _name(backend: Scorer) -> str:
     """Who answered, so that rows of other weights are not taken for this run's."""
     return f"{backend.system}-{backend.scale}-{backend.version}"
 
 
-def _kept(path: Path, card: Card, backend: ChatBackend) -> dict[str, dict[str, Any]]:
+def _kept(path: Path, card: Card, backend: Scorer) -> dict[str, dict[str, Any]]:
     """Rows of an earlier run of the same card by the same system."""
     if not path.is_file():
         return {}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from emollm.values import MODALITIES, Analysis, FaceReading, Floats, VoiceReading
+from emollm.verdict import EMOTIONS, SURE, Moment, Verdict
 
 LEAST_STRETCH_S = 0.25
 
@@ -55,7 +56,7 @@ def _voice(reading: VoiceReading) -> dict[str, Any]:
         "loudness_db": round(reading.loudness_db, 1),
         "spans_s": [list(s) for s in reading.spans_s],
         "speakers": list(_speakers(reading)),
-    }
+    } | dimensions(reading)
 
 
 def timeline(analysis: Analysis) -> list[dict[str, Any]]:
@@ -64,21 +65,80 @@ def timeline(analysis: Analysis) -> list[dict[str, Any]]:
     for person, reading in enumerate(analysis.faces):
         rows += [row | {"person": person} for row in face_stretches(reading, analysis.duration_s)]
     if analysis.voice is not None:
-        top = int(analysis.voice.scores.argmax())
         rows += [
-            {
-                "start_s": a,
-                "end_s": b,
-                "modality": "voice",
-                "label": analysis.voice.labels[top],
-                "score": round(float(analysis.voice.scores[top]), 4),
-                "person": who,
-            }
+            {"start_s": a, "end_s": b, "modality": "voice", "person": who} | _heard(analysis.voice, a, b)
             for (a, b), who in zip(analysis.voice.spans_s, _speakers(analysis.voice), strict=True)
         ]
     if analysis.words is not None:
         rows += [{"start_s": s.start_s, "end_s": s.end_s, "modality": "words", "text": s.text} for s in analysis.words.segments]
     return sorted(rows, key=lambda row: (row["start_s"], row["modality"]))
+
+
+def dimensions(voice: VoiceReading) -> dict[str, float]:
+    """Arousal, valence and dominance over the clip, -1 to 1; empty where they were not measured."""
+    if voice.dimensions is None:
+        return {}
+    seconds = np.array([b - a for a, b in voice.pieces_s])
+    means = (voice.dimensions * seconds[:, None]).sum(0) / seconds.sum()
+    return {name: round(float(v), 3) for name, v in zip(("arousal", "valence", "dominance"), means, strict=True)}
+
+
+def voice_pieces(voice: VoiceReading) -> list[dict[str, Any]]:
+    """Every stretch of about four seconds that was judged by itself."""
+    if voice.piece_scores is None or voice.dimensions is None:
+        return []
+    return [
+        {
+            "start_s": a, "end_s": b, "scores": _scores(voice.labels, scores),
+            "arousal": round(float(d[0]), 3), "valence": round(float(d[1]), 3), "dominance": round(float(d[2]), 3),
+        }
+        for (a, b), scores, d in zip(voice.pieces_s, voice.piece_scores, voice.dimensions, strict=True)
+    ]  # fmt: skip
+
+
+def voice_during(voice: VoiceReading, start_s: float, end_s: float) -> Floats:
+    """[C] how the voice sounds between two moments: its pieces there, each by how much of it lies inside."""
+    if voice.piece_scores is None:
+        return voice.scores
+    shares = np.array([max(0.0, min(b, end_s) - max(a, start_s)) for a, b in voice.pieces_s])
+    return np.asarray(shares @ voice.piece_scores / shares.sum()) if shares.sum() > 0 else voice.scores
+
+
+def _heard(voice: VoiceReading, start_s: float, end_s: float) -> dict[str, Any]:
+    scores = voice_during(voice, start_s, end_s)
+    top = int(scores.argmax())
+    return {"label": voice.labels[top], "score": round(float(scores[top]), 4)}
+
+
+def joined(verdict: Verdict | None) -> dict[str, Any] | None:
+    """The verdict over all modalities as plain data; None where there was neither face nor voice."""
+    if verdict is None:
+        return None
+    return {
+        "label": verdict.label,
+        "confidence": round(verdict.confidence, 4),
+        "sure": verdict.confidence >= SURE,
+        "scores": _scores(EMOTIONS, verdict.scores),
+        "moments": [_moment(m) for m in verdict.moments],
+        "disagreements": [
+            {
+                "start_s": round(d.start_s, 2), "end_s": round(d.end_s, 2), "person": d.person,
+                d.first[0]: d.first[1], d.second[0]: d.second[1], "text": d.text,
+            }
+            for d in verdict.disagreements
+        ],
+    }  # fmt: skip
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    return {
+        "start_s": round(moment.start_s, 2),
+        "end_s": round(moment.end_s, 2),
+        "person": moment.person,
+        "label": moment.label,
+        "score": round(moment.confidence, 4),
+        **moment.sides,
+    }
 
 
 def _speakers(voice: VoiceReading) -> tuple[int | None, ...]:

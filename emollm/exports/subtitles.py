@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 
+from emollm.exports.report import voice_during
 from emollm.values import Analysis, Segment
 
 LINE = 42  # letters a line, as subtitles are usually set
@@ -41,7 +42,7 @@ def _times(segment: Segment) -> tuple[float, float]:
 
 def _body(analysis: Analysis, segment: Segment) -> str:
     """A tag such as "[face: happy, voice: sad]" and the words; an arrow inside the words would break the format."""
-    tags = [f"{name}: {label}" for name, label in (("face", _face(analysis, segment)), ("voice", _voice(analysis))) if label]
+    tags = [f"{name}: {label}" for name, label in (("face", _face(analysis, segment)), ("voice", _voice(analysis, segment))) if label]
     words = " ".join(segment.text.replace("-->", "->").split())
     return "\n".join(([f"[{', '.join(tags)}]"] if tags else []) + textwrap.wrap(words, LINE))
 
@@ -55,9 +56,9 @@ def _face(analysis: Analysis, segment: Segment) -> str | None:
     return reading.labels[int(np.mean(reading.scores[during], axis=0).argmax())] if during.any() else None
 
 
-def _voice(analysis: Analysis) -> str | None:
+def _voice(analysis: Analysis, segment: Segment) -> str | None:
     voice = analysis.voice
-    return voice.labels[int(voice.scores.argmax())] if voice is not None else None
+    return voice.labels[int(voice_during(voice, segment.start_s, segment.end_s).argmax())] if voice is not None else None
 
 
 def _clock(seconds: float, point: str) -> str:

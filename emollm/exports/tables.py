@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emollm.exports import report
+from emollm.exports.why import why_rows
 from emollm.units import UNITS, action_units
 from emollm.values import Analysis, FaceReading, Floats
+from emollm.verdict import judge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +70,12 @@ def _face_row(person: int, reading: FaceReading, k: int) -> Row:
 
 
 def stretch_rows(analysis: Analysis) -> list[Row]:
-    """One row a stretch of face, voice or words, by start time."""
-    return [{name: row.get(name, "") for name in STRETCH_HEADER} for row in report.timeline(analysis)]
+    """One row a stretch of face, voice or words, and of all of them joined, by start time."""
+    joined = report.joined(judge(analysis))
+    moments = [m | {"modality": "joined"} for m in joined["moments"]] if joined else []
+    clashes = [d | {"modality": "disagreement"} for d in joined["disagreements"]] if joined else []
+    rows = sorted([*report.timeline(analysis), *moments, *clashes], key=lambda row: (row["start_s"], row["modality"]))
+    return [{name: "" if row.get(name) is None else row[name] for name in STRETCH_HEADER} for row in rows]
 
 
 def face_frame(analysis: Analysis) -> pd.DataFrame:
@@ -114,6 +120,19 @@ def _rows_or_none(values: Floats) -> list[list[float] | None]:
     return [np.round(row, 1).tolist() if np.isfinite(row).all() else None for row in values]
 
 
+def _curve(analysis: Analysis) -> dict[str, list[float | None]] | None:
+    """Pitch and loudness ten times a second; None for a pitch where there is none."""
+    curve = analysis.voice.curve if analysis.voice is not None else None
+    if curve is None:
+        return None
+    pitch = [round(float(v), 1) if np.isfinite(v) else None for v in curve.pitch_hz]
+    return {"times_s": np.round(curve.times_s, 2).tolist(), "pitch_hz": pitch, "level_db": np.round(curve.level_db, 1).tolist()}
+
+
+def _column(values: Floats | None, k: int) -> list[float] | None:
+    return np.round(values[:, k], 3).tolist() if values is not None else None
+
+
 def to_plain(analysis: Analysis) -> dict[str, Any]:
     """Everything measured as one plain object, frame by frame; the file name is the user's own and is kept."""
     people = []
@@ -131,11 +150,15 @@ def to_plain(analysis: Analysis) -> dict[str, Any]:
                 "boxes": np.round(reading.track.boxes, 1).tolist(),
                 "confidence": np.round(reading.track.scores, 3).tolist(),
                 "scores": np.round(reading.scores, 4).tolist(),
+                "intensity": _column(reading.condition, 0),
+                "hidden": _column(reading.condition, 1),
+                "sharpness": _column(reading.condition, 2),
                 "pose_degrees": _rows_or_none(reading.pose) if reading.pose is not None else None,
                 "unit_names": list(UNITS) if reading.units is not None else None,
                 "units": np.round(reading.units, 3).tolist() if reading.units is not None else None,
             }
         )
+    verdict = judge(analysis)
     return {
         "name": analysis.name,
         "kind": analysis.kind,
@@ -143,8 +166,12 @@ def to_plain(analysis: Analysis) -> dict[str, Any]:
         "duration_s": round(analysis.duration_s, 3),
         "note": "Scores are perceived expression: what people would say they see or hear. They are not inner states.",
         "people": people,
+        "verdict": report.joined(verdict),
+        "peaks": why_rows(analysis, verdict) if verdict is not None else [],
         "evidence": report.evidence(analysis),
         "timeline": report.timeline(analysis),
+        "voice_pieces": report.voice_pieces(analysis.voice) if analysis.voice is not None else [],
+        "voice_curve": _curve(analysis),
         "transcript": report.transcript(analysis),
         "warnings": list(analysis.warnings),
         "timings_s": {k: round(v, 3) for k, v in analysis.timings_s.items()},

@@ -3,7 +3,7 @@ import json
 import numpy as np
 
 from emollm.chat.wire import analysis_from, measurements
-from emollm.values import Analysis, FaceReading, FaceTrack, Segment, Transcript, VoiceReading
+from emollm.values import Analysis, FaceReading, FaceTrack, Segment, Transcript, VoiceCurve, VoiceReading
 
 
 def test_an_analysis_survives_the_journey():
@@ -29,9 +29,23 @@ def test_an_analysis_survives_the_journey():
                 ("mouth corners raised",),
                 pose=np.array([[1.0, -2.0, 3.0], [np.nan, 0.0, 0.0]]),
                 units=rng.uniform(0, 1, (2, 52)),
+                condition=rng.uniform(0, 1, (2, 3)),
             ),
         ),
-        voice=VoiceReading(((0.1, 0.9),), ("calm",), np.array([1.0]), float("nan"), 3.5, -20.0, ("low pitch",)),
+        voice=VoiceReading(
+            ((0.1, 0.9),),
+            ("calm",),
+            np.array([1.0]),
+            float("nan"),
+            3.5,
+            -20.0,
+            ("low pitch",),
+            (None,),
+            ((0.1, 0.9),),
+            np.array([[1.0]]),
+            np.array([[0.5, -0.5, 0.0]]),
+            VoiceCurve(np.array([0.0, 0.1]), np.array([np.nan, 120.0]), np.array([-60.0, -20.0])),
+        ),
         words=Transcript("en", (Segment(0.1, 0.9, "hello"),)),
         missing={},
         features={},
@@ -55,3 +69,6 @@ def test_an_analysis_survives_the_journey():
     np.testing.assert_allclose(face.pose, before.faces[0].pose)
     assert face.track.irises.shape == (2, 2, 3) and np.isnan(face.track.irises).all()
     assert np.isnan(after.voice.pitch_hz) and after.voice.pitch_range_st == 3.5 and after.voice.spans_s == ((0.1, 0.9),)
+    np.testing.assert_allclose(face.condition, before.faces[0].condition, atol=1e-6)
+    assert after.voice.pieces_s == ((0.1, 0.9),) and after.voice.dimensions.tolist() == [[0.5, -0.5, 0.0]]
+    np.testing.assert_array_equal(after.voice.curve.pitch_hz, [np.nan, 120.0])
