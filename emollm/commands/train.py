@@ -18,6 +18,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Where checkpoints go; runs/SYSTEM-SCALE if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run ended.")] = False,
     stage: Annotated[str | None, typer.Option(help="Run this stage only, from the weights of the one before.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Begin from these adapters, for a short re-training.")] = None,
     encoders: Annotated[Path | None, typer.Option(help="Folder with our encoders; the shipped ones if not given.")] = None,
     workers: Annotated[int, typer.Option(help="Processes for encoding.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of torch while training.")] = 2,
@@ -48,7 +49,7 @@ def train(
                 bars.console.print(f"{what}: {share:.0%} {detail}")
 
         done = run(
-            system, scale, data, folder, resume=resume, only=stage, own=encoders, workers=workers, shrink=shrink, renders=renders,
-            seed=seed, say=say,
+            system, scale, data, folder, resume=resume, only=stage, start=start, own=encoders, workers=workers, shrink=shrink,
+            renders=renders, seed=seed, say=say,
         )  # fmt: skip
     typer.echo(f"trained adapters are in {done}")

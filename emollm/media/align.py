@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from emollm.media.detector import Image, Region, region_of_mesh
+from emollm.media.detector import Image, Region, cut_square, region_of_mesh
 from emollm.values import Floats
 
 CROP_MARGIN = 1.2 / 1.5  # side of the crop over the side of the mesh's own square
@@ -23,13 +23,7 @@ def face_square(landmarks: Floats, *, widen: float = 1.0) -> Region:
 
 def crop_face(image: Image, landmarks: Floats, size: int, *, widen: float = 1.0) -> NDArray[np.uint8]:
     """Cut the face out upright: [size, size, 3]. Edge pixels repeat where the face leaves the picture."""
-    region = face_square(landmarks, widen=widen)
-    factor = size / region.side
-    if factor < 0.5:  # shrink by area first, else fine lines alias
-        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        region = Region(region.x * factor, region.y * factor, region.side * factor, region.angle)
-    crop = cv2.warpAffine(image, region.to_square(size), (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(crop, np.uint8)
+    return cut_square(image, face_square(landmarks, widen=widen), size, border=cv2.BORDER_REPLICATE)
 
 
 def normalise_landmarks(landmarks: Floats) -> Floats:

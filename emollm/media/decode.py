@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import av
+import cv2
 import numpy as np
 import soxr
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,ogg,wav,w64,mp3,flac,aac,aiff,amr,caf,gif,apng,"
     "png_pipe,jpeg_pipe,jpegxl_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpeg_mp,mjpeg,image2,webp"
 )
+_FULL_RANGE = 2  # libav's number for pictures that use all of 0 to 255, as stills do
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,8 @@ class Reel:
     def _watch(self, container: Any, stream: Any) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """Second pass: the picture alone."""
         stream.thread_type = "AUTO"
+        if stream.average_rate and float(stream.average_rate) * self._step_s >= 2:
+            stream.codec_context.skip_frame = "NONREF"  # frames that no other needs are not even decoded: there are plenty
         rate = float(stream.average_rate or 25)
         turner = _Turner(self._limits.side_px)
         count, next_s = 0, 0.0
@@ -287,7 +291,13 @@ class _Turner:
             shrink = min(1.0, self._side_px / max(frame.width, frame.height))
             self._size = (max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink)))
         width, height = self._size
-        pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        usual = frame.format.name == "yuv420p" and frame.color_range != _FULL_RANGE
+        if usual and not (frame.width % 2 or frame.height % 2) and 2 * width >= frame.width:  # three times as fast as the general way
+            pixels = cv2.cvtColor(frame.to_ndarray(), cv2.COLOR_YUV2RGB_I420)
+            if (width, height) != (frame.width, frame.height):
+                pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+        else:
+            pixels = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
         quarter_turns = round((frame.rotation or 0) / 90) % 4
         return np.ascontiguousarray(np.rot90(pixels, quarter_turns))
 

@@ -151,8 +151,7 @@ class FaceDetector:
         height, width = image.shape[:2]
         side = max(height, width) * (1 + 2 * margin)
         size = self._network.size
-        view = Region(width / 2, height / 2, side, 0.0).to_square(size)
-        square = _warp(image, view, size) / 127.5 - 1
+        square = cut_square(image, Region(width / 2, height / 2, side, 0.0), size).astype(np.float32) / 127.5 - 1
         raw = self._network(square)
         values = next(r for r in raw if r.shape[-1] == 16)[0]
         scores = _sigmoid(next(r for r in raw if r.shape[-1] == 1)[0, :, 0])
@@ -184,14 +183,22 @@ def _merge(scores: Floats, boxes: Floats, keypoints: Floats) -> list[tuple[float
     return merged
 
 
-def _warp(image: Image, transform: Floats, size: int) -> Floats:
-    shrink = float(np.hypot(*transform[0, :2])) < 0.5
-    if shrink:  # area averaging first, else thin features alias away
-        factor = float(np.hypot(*transform[0, :2]))
-        target = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
-        image = cv2.resize(image, target, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        transform = transform @ np.array([[1 / factor, 0, 0], [0, 1 / factor, 0], [0, 0, 1]])
-    return cv2.warpAffine(image, transform, (size, size), flags=cv2.INTER_LINEAR).astype(np.float32)
+def cut_square(image: Image, region: Region, size: int, *, flip: bool = False, border: int = cv2.BORDER_CONSTANT) -> Image:
+    """A region as an upright picture [size, size, 3]; what is beyond the image is black, or its edge with `cv2.BORDER_REPLICATE`."""
+    factor = size / region.side
+    if factor < 0.5:  # shrink by area first, else thin features alias away; only the part that is needed
+        reach = 0.5 * region.side * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2 / factor
+        left, top = max(0, math.floor(region.x - reach)), max(0, math.floor(region.y - reach))
+        right, bottom = min(image.shape[1], math.ceil(region.x + reach)), min(image.shape[0], math.ceil(region.y + reach))
+        if right > left and bottom > top:
+            part = image[top:bottom, left:right]
+            wide, tall = max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor))
+            image = np.asarray(cv2.resize(part, (wide, tall), interpolation=cv2.INTER_AREA), np.uint8)
+            across, down = wide / (right - left), tall / (bottom - top)
+            transform = region.to_square(size, flip=flip) @ np.array([[1 / across, 0, left], [0, 1 / down, top], [0, 0, 1]])
+            return np.asarray(cv2.warpAffine(image, transform, (size, size), flags=cv2.INTER_LINEAR, borderMode=border), np.uint8)
+    square = cv2.warpAffine(image, region.to_square(size, flip=flip), (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(square, np.uint8)
 
 
 class FaceMesh:
@@ -204,7 +211,7 @@ class FaceMesh:
         """Landmarks [468, 3] in pixels of the image, and the probability that the region holds a face."""
         size = self._network.size
         transform = region.to_square(size)
-        raw = [r.ravel() for r in self._network(_warp(image, transform, size) / 255)]
+        raw = [r.ravel() for r in self._network(cut_square(image, region, size).astype(np.float32) / 255)]
         points = next(r for r in raw if r.size == 1404).reshape(468, 3).astype(np.float64)
         presence = next(r for r in raw if r.size == 1)
         back = cv2.invertAffineTransform(transform)
@@ -229,7 +236,7 @@ class IrisFinder:
             x, y = (a + b) / 2
             region = Region(float(x), float(y), EYE_MARGIN * float(np.hypot(*across)), math.atan2(across[1], across[0]))
             transform = region.to_square(size, flip=flip)  # the network knows left eyes only
-            raw = [r.ravel() for r in self._network(_warp(image, transform, size) / 255)]
+            raw = [r.ravel() for r in self._network(cut_square(image, region, size, flip=flip).astype(np.float32) / 255)]
             points = next(r for r in raw if r.size == 15).reshape(5, 3)[:, :2]
             back = cv2.invertAffineTransform(transform)
             points = points @ back[:, :2].T + back[:, 2]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from emollm.media.align import face_square
-from emollm.media.detector import Image, Region
+from emollm.media.align import crop_face
+from emollm.media.detector import Image
 from emollm.values import Floats
 
 _VIEW_PX = 96  # from hair to shoulders
@@ -45,7 +45,7 @@ class Looks:
 
 def describe(image: Image, landmarks: Floats) -> Looks:
     """The person whose face has these landmarks [468, 3]."""
-    view = _cut(image, face_square(landmarks, widen=_WIDEN), _VIEW_PX)
+    view = crop_face(image, landmarks, _VIEW_PX, widen=_WIDEN)
     face = cv2.cvtColor(_part(view, _FACE), cv2.COLOR_RGB2GRAY)
     lab = np.asarray(cv2.cvtColor(view, cv2.COLOR_RGB2LAB), np.uint8)
     counts = [
@@ -93,12 +93,3 @@ def _part(view: Image, where: tuple[float, float, float, float]) -> Image:
 def _colour(piece: Image) -> Floats:
     """[3] log of the median linear colour."""
     return np.log(np.median((piece.reshape(-1, 3) / 255.0) ** 2.2 + 0.003, axis=0))
-
-
-def _cut(image: Image, square: Region, size: int) -> Image:
-    """The upright square as a picture; colours at the edge repeat where it leaves the image."""
-    factor = size / square.side
-    if factor < 0.5:  # shrink by area first, else single pixels decide
-        image = np.asarray(cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-        square = Region(square.x * factor, square.y * factor, square.side * factor, square.angle)
-    return np.asarray(cv2.warpAffine(image, square.to_square(size), (size, size), borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -140,7 +140,8 @@ class Following:
 
     def _after_cut(self, image: Image) -> bool:
         columns, rows = _CELLS
-        small = cv2.resize(image, (columns * _CELL_PX, rows * _CELL_PX), interpolation=cv2.INTER_AREA)
+        coarse = np.ascontiguousarray(image[:: max(1, image.shape[0] // 120), :: max(1, image.shape[1] // 200)])
+        small = cv2.resize(coarse, (columns * _CELL_PX, rows * _CELL_PX), interpolation=cv2.INTER_AREA)
         before, self._small = self._small, np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.uint8)
         if before is None or cv2.absdiff(before, self._small).mean() < _MOVED:
             return False

@@ -39,6 +39,7 @@ def train(
     *,
     resume: bool = False,
     only: str | None = None,
+    start: Path | None = None,
     own: Path | None = None,
     workers: int = 2,
     shrink: float = 1.0,
@@ -55,6 +56,7 @@ def train(
         out: Where checkpoints and features are kept.
         resume: Skip stages that are done and go on inside the one that is not.
         only: Name of the one stage to run, or "encoders" for our face and voice encoders.
+        start: Folder with adapters to begin from, for a short re-training; from nothing if None.
         own: Folder with our encoders; the shipped ones if None.
         workers: Processes for encoding.
         shrink: Share of each mixture to use, for quick trials.
@@ -88,7 +90,7 @@ def train(
     )
     seen = store.load(items)
     final = out / "trained"
-    before: Path | None = None
+    before = start
     for number, stage in enumerate(stages):
         home = out / f"{number}-{stage.name}"
         finished = home / "done.json"

@@ -2,7 +2,17 @@
 
 import pytest
 
-from emollm.evaluation.metrics import accuracy, confusion, interval, macro_f1, uar, weighted_f1
+from emollm.evaluation.metrics import (
+    accuracy,
+    calibration_by_luck,
+    calibration_error,
+    concordance,
+    confusion,
+    interval,
+    macro_f1,
+    uar,
+    weighted_f1,
+)
 
 # truth a: 3 of 4 right; truth b: 1 of 2 right; one b is called c.
 PAIRS = [("a", "a"), ("a", "a"), ("a", "a"), ("a", "b"), ("b", "b"), ("b", "c")]
@@ -38,3 +48,19 @@ def test_interval_holds_the_score_and_narrows():
 
 def test_confusion_counts():
     assert confusion(PAIRS) == {"a": {"a": 3, "b": 1}, "b": {"b": 1, "c": 1}}
+
+
+def test_calibration_by_hand():
+    # ten answers at 0.8, eight right: no gap; at 0.95 with none right the gap is all of it
+    assert calibration_error([(0.75, True)] * 3 + [(0.75, False)]) == pytest.approx(0)
+    assert calibration_error([(0.95, False)] * 5) == pytest.approx(0.95)
+    half = calibration_error([(0.95, True)] * 5 + [(0.55, False)] * 5)
+    assert half == pytest.approx((0.05 + 0.55) / 2)
+    assert 0 < calibration_by_luck([(0.7, True)] * 50) < 0.15
+
+
+def test_concordance_asks_for_agreement_not_only_correlation():
+    truth = [0.0, 0.5, 1.0, -0.5]
+    assert concordance(truth, truth) == pytest.approx(1)
+    assert concordance(truth, [v + 1 for v in truth]) < 0.5
+    assert concordance(truth, [-v for v in truth]) < 0

@@ -4,7 +4,7 @@ import pytest
 import tiny_data
 
 from emollm.chat.echo import EchoBackend
-from emollm.errors import DataError
+from emollm.errors import DataError, RecipeError
 from emollm.evaluation.cards import Card
 from emollm.evaluation.floors import majority, probe
 from emollm.evaluation.runner import evaluate
@@ -92,3 +92,15 @@ def test_floors_by_hand():
     train = [(np.array([x, rng.normal()]), "low" if x < 0 else "high") for x in rng.normal(0, 2, 80)]
     test = [(np.array([-3.0, 0]), "low"), (np.array([3.0, 0]), "high"), (None, "high")]
     assert probe(train, test)["accuracy"] >= 2 / 3
+
+
+def test_the_encoders_alone_are_scored_like_a_system(folder, tmp_path):
+    from emollm.build import build_perception
+    from emollm.evaluation.heads import HeadsBackend
+
+    backend = HeadsBackend(build_perception("emollm", "toy"), system="emollm", scale="toy", version="x")
+    results = evaluate(card("talk", "speech"), backend, folder, tmp_path, probe_items=0)
+    assert results["system"] == "emollm encoders" and results["n"] == 8
+    assert 0 <= results["metrics"]["calibration_error"] <= 1
+    with pytest.raises(RecipeError, match="--heads"):
+        evaluate(card("lines", "text", ("angry", "happy", "sad")), backend, folder, tmp_path / "text", probe_items=0)
