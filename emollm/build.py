@@ -20,6 +20,7 @@ from emollm.encoders.face import FaceEncoder
 from emollm.encoders.scene import SceneEncoder
 from emollm.encoders.speech import Whisper
 from emollm.encoders.toy import ToySpeech
+from emollm.encoders.units import UnitEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.errors import CheckpointError
 from emollm.media.decode import DEFAULT_LIMITS, Limits
@@ -79,10 +80,17 @@ def build_perception(
         load_encoder(voice, folder / "voice.safetensors")
     if scale == "toy":
         tracker = FaceTracker(weights.locate("mediapipe-face")) if weights.ready("mediapipe-face") else None
-        return Perception(face=face, voice=voice, scene=SceneEncoder().eval(), speech=ToySpeech(), tracker=tracker, limits=limits)
+        return Perception(
+            face=face, voice=voice, scene=SceneEncoder().eval(), speech=ToySpeech(), tracker=tracker, limits=limits, units=UnitEncoder()
+        )
     scene = spec.encoders.get("scene")
+    units = None
+    if spec.encoders.get("units") == "ours":
+        units = UnitEncoder()
+        load_encoder(units, folder / "units.safetensors")
     return Perception(
         face=face,
+        units=units,
         voice=voice,
         scene=SceneEncoder.from_folder(weights.locate(scene)) if scene else None,
         speech=Whisper(weights.locate("whisper-base")),
@@ -106,7 +114,7 @@ def encoders_key(system: str, scale: str, own: Path | None = None) -> str:
     """Short identity of the encoders of a scale, their weights included: features of one key must not meet those of another."""
     recipe = load_recipe(system)
     digest = hashlib.sha256(json.dumps(recipe.at(scale).encoders, sort_keys=True).encode())
-    for name in ("face", "voice"):
+    for name in ("face", "voice", "units"):
         path = (own or shipped_folder(recipe, scale)) / f"{name}.safetensors"
         if recipe.at(scale).encoders.get(name) == "ours" and path.is_file():
             digest.update(path.read_bytes())
@@ -132,8 +140,6 @@ def load_encoder(module: torch.nn.Module, path: Path) -> None:
         unexpected = module.load_state_dict(state, strict=False).unexpected_keys
     except RuntimeError as error:
         raise CheckpointError(f"{path.name} does not fit this encoder: {str(error).splitlines()[-1].strip()}") from None
-    if isinstance(module, FaceEncoder):
-        module.has_units = "unit.weight" in state
     if missing or unexpected:
         raise CheckpointError(
             f"{path.name} does not fit this encoder: it lacks {missing or 'nothing'} and has {unexpected or 'nothing'} more."

@@ -25,6 +25,7 @@ from emollm.encoders.explain import Explanation, explain_face
 from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.scene import SceneEncoder
 from emollm.encoders.speaking import speakers
+from emollm.encoders.units import UnitEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.listen import Listened, Listener, Speech
 from emollm.media.decode import DEFAULT_LIMITS, Limits, Reel, digest_of
@@ -48,6 +49,7 @@ class Perception:
         self,
         *,
         face: FaceEncoder,
+        units: UnitEncoder | None = None,
         voice: VoiceEncoder,
         scene: SceneEncoder | None,
         speech: Speech | None,
@@ -56,7 +58,7 @@ class Perception:
         keep: int = 16,
         transcribe: bool = True,
     ) -> None:
-        self._face, self._scene = face.eval(), scene
+        self._face, self._units, self._scene = face.eval(), units.eval() if units is not None else None, scene
         self._listener = Listener(voice.eval(), speech, transcribe=transcribe)
         self._tracker = tracker
         self._limits = limits
@@ -154,7 +156,7 @@ class Perception:
 
     def _watch(self, source: Reel | _Shown, timings: dict[str, float], report: Progress) -> Watched:
         timings |= {"decode": 0.0, "faces": 0.0}
-        watcher = Watcher(self._face, self._tracker)
+        watcher = Watcher(self._face, self._units, self._tracker)
         report(0.0, "reading the clip")
         mark = time.perf_counter()
         for number, (time_s, image) in enumerate(source.frames()):

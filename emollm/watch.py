@@ -5,7 +5,6 @@ No frame is kept but a few small glimpses spread over the clip, so an hour costs
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -16,6 +15,8 @@ from torch import Tensor
 
 from emollm.encoders.cues import face_measures
 from emollm.encoders.face import CROP_PX, EXPRESSIONS, FaceEncoder
+from emollm.encoders.units import CROP_PX as UNITS_PX
+from emollm.encoders.units import UnitEncoder
 from emollm.media.align import crop_face, normalise_landmarks
 from emollm.media.detector import Image
 from emollm.media.pose import frontal, head_pose
@@ -48,7 +49,7 @@ class WatchedFace:
     tokens: Tensor  # [n, 256]
     scores: Floats  # [n, C]
     units: Floats | None  # [n, 52]
-    condition: Floats  # [n, 3]
+    condition: Floats | None  # [n, 3]
     pose: Floats  # [n, 3]
     measures: dict[str, Floats]  # each [n]
     sharpness: Floats  # [n] of the crop's pixels, 0 to 1
@@ -61,7 +62,7 @@ class CloseUp:
 
     time_s: float
     crop: NDArray[np.uint8]  # [64, 64] grey
-    points: Floats  # [468, 3] looking ahead
+    points: Floats  # [468, 3] from `normalise_landmarks`
     strength: float  # probability that the face is not neutral
 
 
@@ -90,18 +91,19 @@ class _Pending:
     """A person's crops that wait to be encoded, and what has been."""
 
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
+    large: list[NDArray[np.uint8]] = field(default_factory=list)  # for the unit encoder
     landmarks: list[Floats] = field(default_factory=list)
-    done: list[tuple[Tensor, Floats, Floats | None, Floats, Floats, dict[str, Floats]]] = field(default_factory=list)
+    done: list[tuple[Tensor, Floats, Floats | None, Floats | None, Floats, dict[str, Floats]]] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
     sharpness: list[float] = field(default_factory=list)
     close_ups: dict[int, CloseUp] = field(default_factory=dict)
 
 
 class Watcher:
-    """Sees one clip, frame by frame. `tracker` None finds nobody."""
+    """Sees one clip, frame by frame. Without a tracker it finds nobody, without a unit encoder it measures no facial units."""
 
-    def __init__(self, face: FaceEncoder, tracker: FaceTracker | None) -> None:
-        self._face = face
+    def __init__(self, face: FaceEncoder, units: UnitEncoder | None, tracker: FaceTracker | None) -> None:
+        self._face, self._units = face, units
         self._following: Following | None = tracker.follow() if tracker is not None else None
         self._people: dict[int, _Pending] = {}
         self._glimpses = _Spread(GLIMPSES)
@@ -115,8 +117,10 @@ class Watcher:
         self._frames += 1
         for seen in self._following.see(time_s, image) if self._following is not None else ():
             person = self._people.setdefault(seen.person, _Pending())
-            crop = np.asarray(cv2.cvtColor(crop_face(image, seen.landmarks, CROP_PX), cv2.COLOR_RGB2GRAY), np.uint8)
+            crop = _grey(crop_face(image, seen.landmarks, CROP_PX))
             person.crops.append(crop)
+            if self._units is not None:
+                person.large.append(_grey(crop_face(image, seen.landmarks, UNITS_PX)))
             person.landmarks.append(seen.landmarks)
             person.times_s.append(time_s)
             person.sharpness.append(sharpness_of(crop))
@@ -139,7 +143,7 @@ class Watcher:
                     tokens=torch.cat(tokens),
                     scores=np.concatenate(scores),
                     units=np.concatenate(units) if units[0] is not None else None,
-                    condition=np.concatenate(condition),
+                    condition=np.concatenate(condition) if condition[0] is not None else None,
                     pose=np.concatenate(pose),
                     measures={name: np.concatenate([m[name] for m in measures]) for name in measures[0]},
                     sharpness=np.array(person.sharpness),
@@ -153,28 +157,28 @@ class Watcher:
     def _encode(self, person: _Pending, *, few: bool) -> None:
         landmarks = np.stack(person.landmarks)
         encode = self._face.both_ways if few else self._face
-        ahead = frontal(landmarks).astype(np.float32)
-        tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(ahead))
-        units = self._face.units(tokens).sigmoid().numpy() if self._face.has_units else None
-        measures = face_measures(np.stack([normalise_landmarks(p) for p in landmarks]))
-        condition = self._face.condition(tokens).sigmoid().numpy()
+        points = np.stack([normalise_landmarks(p) for p in landmarks]).astype(np.float32)
+        tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(points))
+        units = condition = None
+        if self._units is not None:
+            ahead = torch.from_numpy(frontal(landmarks).astype(np.float32))
+            moved = self._units(torch.from_numpy(np.stack(person.large)), ahead)
+            units, condition = self._units.units(moved).numpy(), self._units.condition(moved).numpy()
+            person.large.clear()
+        measures = face_measures(points)
         scores = self._face.probabilities(tokens).numpy()
         person.done.append((tokens, scores, units, condition, head_pose(landmarks), measures))
-        for time_s, crop, points, neutral in zip(person.times_s, person.crops, ahead, scores[:, _NEUTRAL], strict=True):
+        for time_s, crop, shape, neutral in zip(person.times_s, person.crops, points, scores[:, _NEUTRAL], strict=True):
             best = person.close_ups.get(int(time_s // CLOSE_UP_S))
             if best is None or 1 - neutral > best.strength:
-                person.close_ups[int(time_s // CLOSE_UP_S)] = CloseUp(time_s, crop, points, float(1 - neutral))
+                person.close_ups[int(time_s // CLOSE_UP_S)] = CloseUp(time_s, crop, shape, float(1 - neutral))
         person.crops.clear()
         person.landmarks.clear()
         person.times_s.clear()
 
 
-def watch(face: FaceEncoder, tracker: FaceTracker | None, frames: Iterable[tuple[float, Image]]) -> Watched:
-    """See all frames of a clip."""
-    watcher = Watcher(face, tracker)
-    for time_s, image in frames:
-        watcher.see(time_s, image)
-    return watcher.finish()
+def _grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def sharpness_of(crop: NDArray[np.uint8]) -> float:

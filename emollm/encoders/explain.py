@@ -1,7 +1,6 @@
 """Which parts of a face carried a verdict: cover one patch after another and see how much the verdict falls.
 
-Source: occlusion sensitivity, Zeiler and Fergus 2014, section 4.2. Covers pixels only; what the landmarks said cannot be shown this way and
-is told apart (`by_shape`).
+Source: occlusion sensitivity, Zeiler and Fergus 2014, section 4.2. Covers pixels only; the share of the landmarks is not shown.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ class Explanation:
     label: str
     probability: float
     heat: Floats  # [64, 64] fall of the label's log probability where the patch around a pixel is covered; negative where it rises
-    by_shape: float  # fall of the log probability with the landmarks of an average face instead of these
 
 
 @torch.inference_mode()
@@ -36,7 +34,7 @@ def explain_face(encoder: FaceEncoder, crop: NDArray[np.uint8], points: Floats, 
     Args:
         encoder: A trained one.
         crop: [64, 64] grey.
-        points: [468, 3] from `media.pose.frontal`.
+        points: [468, 3] from `normalise_landmarks`.
         label: Which verdict to explain; the leading one if None.
     """
     starts = list(range(0, CROP_PX - PATCH_PX + 1, STRIDE_PX))
@@ -47,14 +45,13 @@ def explain_face(encoder: FaceEncoder, crop: NDArray[np.uint8], points: Floats, 
             view = crop.copy()
             view[top : top + PATCH_PX, left : left + PATCH_PX] = blurred[top : top + PATCH_PX, left : left + PATCH_PX]
             views.append(view)
-    shapes = torch.from_numpy(np.repeat(np.asarray(points, np.float32)[None], len(views) + 1, 0))
-    shapes[-1, :, :2] = encoder.average
-    tokens = encoder(torch.from_numpy(np.stack([*views, crop])), shapes)
+    shapes = torch.from_numpy(np.repeat(np.asarray(points, np.float32)[None], len(views), 0))
+    tokens = encoder(torch.from_numpy(np.stack(views)), shapes)
     scores = encoder.probabilities(tokens).clamp_min(1e-6).log().numpy()
     which = EXPRESSIONS.index(label) if label else int(scores[0].argmax())
     falls = scores[0, which] - scores[:, which]
     heat, counts = np.zeros((CROP_PX, CROP_PX)), np.zeros((CROP_PX, CROP_PX))
-    for (top, left), fall in zip([(t, s) for t in starts for s in starts], falls[1:-1], strict=True):
+    for (top, left), fall in zip([(t, s) for t in starts for s in starts], falls[1:], strict=True):
         heat[top : top + PATCH_PX, left : left + PATCH_PX] += fall
         counts[top : top + PATCH_PX, left : left + PATCH_PX] += 1
-    return Explanation(EXPRESSIONS[which], float(np.exp(scores[0, which])), heat / np.maximum(counts, 1), float(falls[-1]))
+    return Explanation(EXPRESSIONS[which], float(np.exp(scores[0, which])), heat / np.maximum(counts, 1))

@@ -8,16 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from emollm.units import UNITS
-
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "angry", "fear", "disgust", "contempt")
-CONDITION = ("intensity", "hidden", "sharp")
-"""Of a face's expression, 0 to 1; share of it that is covered; how sharp the crop is, 1 a good picture, 0 next to nothing."""
 CROP_PX = 64
 WIDTH = 256
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two 3x3 convolutions around a shortcut, with channel gating."""
 
     def __init__(self, width_in: int, width: int, stride: int) -> None:
@@ -31,6 +27,7 @@ class _Residual(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(width_in, width, 1, stride, bias=False), nn.BatchNorm2d(width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """[B, width_in, h, w] to [B, width, h / stride, w / stride]."""
         y = nn.functional.silu(self.first_norm(self.first(x)))
         y = self.second_norm(self.second(y))
         y = y * self.gate(y.mean((2, 3)))[:, :, None, None]
@@ -45,9 +42,8 @@ class FaceEncoder(nn.Module):
 
     width = WIDTH
     mirror: Tensor
-    average: Tensor
     temperature: Tensor
-    later_heads = ("unit.", "state.")
+    later_heads = ("temperature",)
 
     def __init__(self, *, dropout: float = 0.3) -> None:
         super().__init__()
@@ -55,25 +51,19 @@ class FaceEncoder(nn.Module):
             nn.Conv2d(1, 32, 5, 2, 2, bias=False),  # [B, 32, 32, 32]
             nn.BatchNorm2d(32),
             nn.SiLU(),
-            _Residual(32, 32, 1),
-            _Residual(32, 64, 2),  # [B, 64, 16, 16]
-            _Residual(64, 64, 1),
-            _Residual(64, 128, 2),  # [B, 128, 8, 8]
-            _Residual(128, 128, 1),
-            _Residual(128, 192, 2),  # [B, 192, 4, 4]
-            _Residual(192, 192, 1),
+            Residual(32, 64, 2),  # [B, 64, 16, 16]
+            Residual(64, 64, 1),
+            Residual(64, 128, 2),  # [B, 128, 8, 8]
+            Residual(128, 128, 1),
+            Residual(128, 192, 2),  # [B, 192, 4, 4]
+            Residual(192, 192, 1),
         )
         self.geometry = nn.Sequential(
             nn.Linear(468 * 2, 128), nn.LayerNorm(128), nn.SiLU(), nn.Dropout(dropout), nn.Linear(128, 96), nn.LayerNorm(96), nn.SiLU()
         )
         self.join = nn.Sequential(nn.Dropout(dropout), nn.Linear(192 + 96, WIDTH), nn.LayerNorm(WIDTH))
         self.expression = nn.Linear(WIDTH, len(EXPRESSIONS))
-        self.has_units = True  # set to False by a loader whose file lacks them
-        self.unit = nn.Linear(WIDTH, len(UNITS))
-        self.state = nn.Linear(WIDTH, len(CONDITION))
-        # Set by training: which landmark each becomes when the face is mirrored, and where an average face has them.
-        self.register_buffer("mirror", torch.arange(468))
-        self.register_buffer("average", torch.zeros(468, 2))
+        self.register_buffer("mirror", torch.arange(468))  # which landmark each becomes when the face is mirrored; set by training
         self.register_buffer("temperature", torch.ones(()))  # of the expressions; set by calibration
 
     def forward(self, crops: Tensor, landmarks: Tensor) -> Tensor:
@@ -81,7 +71,7 @@ class FaceEncoder(nn.Module):
 
         Args:
             crops: [B, 64, 64] grey, 0 to 255, any float or integer type.
-            landmarks: [B, 468, 3] from `media.pose.frontal`; depth is ignored, it is the mesh's guess.
+            landmarks: [B, 468, 3] from `normalise_landmarks`; depth is ignored, it is the mesh's guess.
 
         Returns:
             [B, 256] tokens, layer-normalised.
@@ -90,7 +80,7 @@ class FaceEncoder(nn.Module):
         # Each crop is brought to the same mean and contrast: light and exposure are not expression.
         x = (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 8)
         seen = self.pixels(x.contiguous(memory_format=torch.channels_last)).mean((2, 3))  # [B, 192]
-        shape = self.geometry((landmarks[..., :2].to(x.dtype) - self.average).flatten(1) * 8)  # [B, 96]
+        shape = self.geometry(landmarks[..., :2].to(x.dtype).flatten(1) * 4)  # [B, 96]
         return self.join(torch.cat([seen, shape], 1))
 
     def both_ways(self, crops: Tensor, landmarks: Tensor) -> Tensor:
@@ -105,11 +95,3 @@ class FaceEncoder(nn.Module):
     def probabilities(self, tokens: Tensor) -> Tensor:
         """[B, 256] tokens to [B, 8] calibrated probabilities in the order of `EXPRESSIONS`."""
         return (self.expressions(tokens) / self.temperature).softmax(1)
-
-    def units(self, tokens: Tensor) -> Tensor:
-        """[B, 256] tokens to [B, 52] logits of strengths, in the order of `emollm.units.UNITS`."""
-        return self.unit(nn.functional.silu(tokens))
-
-    def condition(self, tokens: Tensor) -> Tensor:
-        """[B, 256] tokens to [B, 3] logits in the order of `CONDITION`."""
-        return self.state(nn.functional.silu(tokens))

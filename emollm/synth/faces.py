@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emollm import weights
-from emollm.encoders.face import CROP_PX, EXPRESSIONS
+from emollm.encoders.face import EXPRESSIONS
 from emollm.media.tracks import FaceTracker
 from emollm.synth.person import Person
 from emollm.units import INDEX, PAIRED
@@ -44,17 +44,20 @@ class Stills:
     people: NDArray[np.int64]  # [n] who it is
 
 
-def render_stills(count: int, side: int, *, seed: int = 0, workers: int = 2, say: Callable[[float], None] | None = None) -> Stills:
+def render_stills(
+    count: int, side: int, inner: int, *, seed: int = 0, workers: int = 2, say: Callable[[float], None] | None = None
+) -> Stills:
     """About `count` stills; a few pairs are lost where the detector finds nobody.
 
     Args:
         count: How many to render, `A_PERSON` a person.
-        side: Of the crops, in pixels; they are as wide as `prepare_faces` cuts them.
+        side: Of the crops, in pixels.
+        inner: Of the face's own square within, in pixels.
         seed: The same seed gives the same stills.
         workers: Processes.
         say: Progress, share done.
     """
-    jobs = [(seed, n, side) for n in range(-(-count // (2 * A_PERSON)))]
+    jobs = [(seed, n, side, inner) for n in range(-(-count // (2 * A_PERSON)))]
     rows: list[_Row] = []
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for done, found in enumerate(pool.imap(_couple, jobs, chunksize=4)):  # in order, so that the result is always the same
@@ -68,7 +71,7 @@ def render_stills(count: int, side: int, *, seed: int = 0, workers: int = 2, say
 _Row = tuple[NDArray[np.uint8], NDArray[np.float16], Floats, Floats, Floats]
 
 
-def _couple(job: tuple[int, int, int]) -> list[_Row]:
+def _couple(job: tuple[int, int, int, int]) -> list[_Row]:
     """All stills of two people who do the same in pairs."""
     import cv2
 
@@ -77,7 +80,7 @@ def _couple(job: tuple[int, int, int]) -> list[_Row]:
     from emollm.synth.render import Actor
 
     cv2.setNumThreads(1)
-    seed, number, side = job
+    seed, number, side, inner = job
     tracker = _tracker()
     first = FIRST_PERSON + 1_000_003 * seed + 2 * number
     actors = [Actor.by_seed(first), Actor.by_seed(first + 1)]
@@ -90,7 +93,7 @@ def _couple(job: tuple[int, int, int]) -> list[_Row]:
             image, hidden = _still(actor, units, rng)
             faces = tracker.find(image)
             if len(faces) == 1:
-                crop = np.asarray(cv2.cvtColor(crop_face(image, faces[0][0], side, widen=side / CROP_PX), cv2.COLOR_RGB2GRAY), np.uint8)
+                crop = np.asarray(cv2.cvtColor(crop_face(image, faces[0][0], side, widen=side / inner), cv2.COLOR_RGB2GRAY), np.uint8)
                 points = frontal(faces[0][0][None])[0].astype(np.float16)
                 rows.append((crop, points, target, units, np.array([intensity, hidden, actor.person.seed - FIRST_PERSON])))
         if len(rows) == len(actors):

@@ -1,6 +1,6 @@
-"""Our own face and voice encoders, trained from labelled faces and speech before anything else of a system.
+"""Our own encoders of faces, facial units and voices, trained before anything else of a system.
 
-They learn what the language model will be shown as tokens; the language model has no part in it.
+They learn what the language model will be shown as tokens and what is measured; the language model has no part in it.
 """
 
 from __future__ import annotations
@@ -12,22 +12,32 @@ import torch
 from torch import nn
 
 from emollm.data.corpus import Corpus
-from emollm.training.face_encoder import prepare_faces, prepare_renders, train_face
+from emollm.training.face_encoder import prepare_faces, train_face
 from emollm.training.steps import Say
+from emollm.training.unit_encoder import prepare_renders, train_units
 from emollm.training.voice_encoder import prepare_voices, train_voice
 
 
 def train_encoders(
-    data: Path, out: Path, *, epochs: int = 12, voice_epochs: int = 9, renders: int = 0, seed: int = 0, say: Say | None = None
+    data: Path,
+    out: Path,
+    *,
+    epochs: int = 12,
+    voice_epochs: int = 9,
+    renders: int = 0,
+    unit_steps: int = 4000,
+    seed: int = 0,
+    say: Say | None = None,
 ) -> Path:
-    """Train both encoders and write face.safetensors and voice.safetensors.
+    """Train the encoders and write face.safetensors, voice.safetensors and, with renders, units.safetensors.
 
     Args:
         data: Folder with index.jsonl.
-        out: Gets the two files; prepared faces and layers are kept there for the next run.
+        out: Gets the files; prepared faces and layers are kept there for the next run.
         epochs: Of the face encoder.
         voice_epochs: Of the voice encoder; more overfit the few speakers.
-        renders: Synthetic faces beside the real ones; 0 for none (then no synthetic person is made).
+        renders: Synthetic faces for the unit encoder; 0 leaves it out (then no synthetic person is made).
+        unit_steps: Of the unit encoder's optimiser.
         seed: Of everything random.
         say: Progress.
 
@@ -45,14 +55,13 @@ def train_encoders(
     random.seed(seed)
     torch.manual_seed(seed)
     faces = prepare_faces(corpus, out, tell)
-    synthetic = prepare_renders(renders, out, tell, seed) if renders else None
     trained: dict[str, nn.Module] = {
-        "face": train_face(faces, epochs=epochs, seed=seed, say=tell, renders=synthetic),
+        "face": train_face(faces, epochs=epochs, seed=seed, say=tell),
         "voice": train_voice(*prepare_voices(corpus, tell, seed), epochs=voice_epochs, seed=seed, say=tell),
     }
+    if renders:
+        trained["units"] = train_units(prepare_renders(renders, out, tell, seed), faces, steps=unit_steps, seed=seed, say=tell)
     for name, encoder in trained.items():
         state = {k: v.half() if v.is_floating_point() else v for k, v in encoder.state_dict().items()}
-        if synthetic is None:  # photographs say nothing about facial units: a head that learned nothing must not look as if it had
-            state = {k: v for k, v in state.items() if not k.startswith("unit.")}
         save_file({k: v.contiguous() for k, v in state.items()}, out / f"{name}.safetensors")
     return out

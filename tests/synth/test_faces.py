@@ -13,7 +13,7 @@ from emollm.synth.faces import A_PERSON, label, render_stills
 def test_stills_have_crops_points_labels_and_units():
     weights.pull("makehuman-head")
     weights.pull("mediapipe-face")
-    stills = render_stills(2 * A_PERSON, 72, workers=1)
+    stills = render_stills(2 * A_PERSON, 72, 64, workers=1)
     assert 0.8 * 2 * A_PERSON <= len(stills.crops) <= 2 * A_PERSON
     assert stills.crops.shape[1:] == (72, 72) and stills.crops.dtype == np.uint8
     assert stills.points.shape[1:] == (468, 3) and stills.units.shape[1:] == (52,)
