@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad usage or bad input (one line on stderr), 1 our fault.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Annotated, Any
@@ -63,6 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
     _mount()
     # What libraries tell their own developers is no message for users.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+    warnings.filterwarnings("ignore", category=UserWarning, module="transformers")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
         result: Any = app(args=given, standalone_mode=False, prog_name="emollm")
     except EmollmError as error:

@@ -18,7 +18,7 @@ from emollm.values import Analysis, FaceReading, Floats, VoiceReading
 EMOTIONS = ("neutral", "happy", "sad", "angry", "fear", "surprise", "disgust", "contempt", "bored")
 _ALIASES = {"calm": "neutral"}
 STEP_S = 0.5
-TRUST = 0.9  # weight of each witness when there are several; fitted, see docs/results.md
+TRUST = 0.85  # weight of each witness when there are several; fitted, see docs/results.md
 SURE = 0.45  # confidence below which nothing should be said without "perhaps"
 CLASH = 0.5  # probability that both sides of a disagreement must have
 LEAST_S = 0.75  # shorter moments are joined with their neighbours

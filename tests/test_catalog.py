@@ -10,7 +10,7 @@ from emollm.chat.local import LocalBackend
 from emollm.data.collate import pad_features, pad_prompts
 from emollm.data.conversation import ClipView, Turn
 from emollm.errors import RecipeError
-from emollm.evaluation.cards import load_card
+from emollm.evaluation.cards import SceneCard, load_card
 from emollm.recipe import load_recipe, parse_recipe
 from emollm.values import Message, Sampling
 
@@ -45,7 +45,10 @@ def test_every_recipe_chats_at_toy_scale(path):
 @pytest.mark.parametrize("name", catalog.names("eval"))
 def test_every_card_is_read(name):
     card = load_card(name)
-    assert len(set(card.labels)) == len(card.labels) >= 2
+    if isinstance(card, SceneCard):
+        assert card.each > 0
+    else:
+        assert len(set(card.labels)) == len(card.labels) >= 2
 
 
 def test_unknown_names_list_the_known():
