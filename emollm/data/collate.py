@@ -61,6 +61,8 @@ class Batches(torch.utils.data.Dataset[list[int]]):
 
     def __init__(self, samples: Sequence[Sample], prompts: PromptBuilder, *, batch_tokens: int, seed: int) -> None:
         encoded = [(s, prompts.build(s.turns, answer=False)) for s in samples]
+        # Answers are told apart by their first tokens; two that begin alike share their probability.
+        self.first_ids = {name: prompts.text(name)[0] for s in samples for name in s.shares}
         self.kept = [(s, e) for s, e in encoded if len(e.input_ids) <= LONGEST]
         rng = random.Random(seed)
         order = sorted(range(len(self.kept)), key=lambda i: len(self.kept[i][1].input_ids) + rng.uniform(0, 8))
@@ -91,9 +93,21 @@ class Collate:
 
     def __init__(self, batches: Batches, streams: Sequence[str], widths: dict[str, int], pad_id: int) -> None:
         self._kept, self._streams, self._widths, self._pad_id = batches.kept, streams, widths, pad_id
+        self._first_ids = batches.first_ids
 
     def __call__(self, rows: list[list[int]]) -> dict[str, Any]:
         """Inputs of `EmotionModel.forward`."""
         chosen = [self._kept[i] for row in rows for i in row]
         features = pad_features([s.features for s, _ in chosen], self._streams, self._widths)
-        return {**pad_prompts([e for _, e in chosen], self._pad_id), "features": features}
+        return {**pad_prompts([e for _, e in chosen], self._pad_id), **self._shares([s for s, _ in chosen]), "features": features}
+
+    def _shares(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """Wanted probabilities of first answer tokens: ids and shares, both [B, M]; rows of zeros want nothing; may be empty."""
+        most = max((len(s.shares) for s in samples), default=0)
+        if not most:
+            return {}
+        ids, shares = torch.zeros(len(samples), most, dtype=torch.long), torch.zeros(len(samples), most)
+        for row, sample in enumerate(samples):
+            for k, (name, share) in enumerate(sample.shares.items()):
+                ids[row, k], shares[row, k] = self._first_ids[name], share
+        return {"answer_ids": ids, "answer_shares": shares}

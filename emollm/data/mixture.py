@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -25,7 +25,7 @@ class Source(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     task: Literal[
-        "recognise", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "talk", "care", "feeling", "say"
+        "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "talk", "care", "feeling", "say"
     ]
     corpora: tuple[str, ...]
     count: int = Field(ge=1)
@@ -66,8 +66,13 @@ class Mixture:
         needed = {i.id: i for items in (*self._drawn, *(o for pair in self._others for o in pair)) for i in items if i.path is not None}
         return [needed[k] for k in sorted(needed)]
 
-    def samples(self, seen: dict[str, Seen]) -> list[tasks.Sample]:
-        """All samples, shuffled."""
+    def samples(self, seen: dict[str, Seen], heads: Mapping[str, tasks.Head] | None = None) -> list[tasks.Sample]:
+        """All samples, shuffled.
+
+        Args:
+            seen: What was seen of each medium.
+            heads: Our encoders' own verdicts by stream, for the task "agree".
+        """
         rng = self._rng
         made: list[tasks.Sample | None] = []
         for source, drawn, (faces, voices) in zip(self.sources, self._drawn, self._others, strict=True):
@@ -75,6 +80,8 @@ class Mixture:
             options = tasks.labels_of(self._all(source.corpora))
             if source.task == "recognise":
                 made += [tasks.recognise(s, options[s.item.corpus], rng) for s in found]
+            elif source.task == "agree":
+                made += self._agreeing(found, options, heads or {})
             elif source.task == "recognise-pair":
                 made += self._pairs(found, [seen[i.id] for i in faces if i.id in seen], options)
             elif source.task == "recognise-parts":
@@ -104,6 +111,18 @@ class Mixture:
         kept = [s for s in made if s is not None]
         rng.shuffle(kept)
         return kept
+
+    def _agreeing(self, found: Sequence[Seen], options: dict[str, list[str]], heads: Mapping[str, tasks.Head]) -> list[tasks.Sample]:
+        """Each medium with another of its own corpus."""
+        made, groups = [], dict[str, list[Seen]]()
+        for seen in found:
+            groups.setdefault(seen.item.corpus, []).append(seen)
+        for seen in found:
+            stream = "face" if "face" in seen.features else "voice"
+            if stream in heads and stream in seen.features:
+                other = self._rng.choice([s for s in self._rng.choices(groups[seen.item.corpus], k=4) if stream in s.features] or [seen])
+                made.append(tasks.agree(seen, other, stream, heads[stream], options[seen.item.corpus], self._rng))
+        return made
 
     def _pairs(self, voices: Sequence[Seen], faces: Sequence[Seen], options: dict[str, list[str]]) -> list[tasks.Sample]:
         by_label: dict[str, list[Seen]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor, cat
@@ -15,6 +15,7 @@ from emollm.data.features import Seen
 from emollm.data.prompts import ADJECTIVES, label_question, pools
 
 FER_VOTES = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt")  # order of the crowd's votes in FER+
+MIXED = 0.6  # share of `agree` samples whose token lies between two
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Sample:
 
     turns: tuple[Turn, ...]
     features: Mapping[str, Tensor] = field(default_factory=dict)  # stream -> [N, D_enc]
+    shares: Mapping[str, float] = field(
+        default_factory=dict
+    )  # wanted probability of each possible first answer; empty for the answer alone
 
 
 def draw(items: Sequence[Item], count: int, balance: float, rng: random.Random) -> list[Item]:
@@ -60,6 +64,38 @@ def recognise(seen: Seen, options: Sequence[str], rng: random.Random, words: str
     question = label_question(shuffled, variant=rng.randrange(100))
     view = replace(quieter(seen.view, rng), words=words)
     return Sample((Turn("user", question, clip=view), Turn("assistant", seen.item.label or "", learn=True)), seen.features)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What one of our encoders makes of its own tokens."""
+
+    labels: tuple[str, ...]
+    shares: Callable[[Tensor], Tensor]  # [N, D_enc] tokens to [N, C] probabilities
+
+
+def agree(one: Seen, other: Seen, stream: str, head: Head, options: Sequence[str], rng: random.Random) -> Sample:
+    """The encoder's own verdict on a token somewhere between two people's, as the wanted answer: not a label, its doubts as well.
+
+    Labels alone teach where the classes are; tokens in between teach where they end, and how often each is meant.
+    """
+    tokens = one.features[stream].float()
+    mixed = rng.random() < MIXED
+    if mixed:
+        share, partner = rng.betavariate(0.7, 0.7), other.features[stream].float()
+        count = min(len(tokens), len(partner))
+        tokens = share * tokens[:count] + (1 - share) * partner[:count]
+    verdict = dict(zip(head.labels, head.shares(tokens).mean(0).tolist(), strict=True))
+    shuffled = rng.sample(list(options), len(options))
+    whole = sum(verdict.get(name, 0.0) for name in shuffled) or 1.0
+    shares = {name: verdict.get(name, 0.0) / whole for name in shuffled}
+    view = replace(one.view, cues={}) if mixed else quieter(one.view, rng)
+    view = replace(
+        view, words=None, tokens={**view.tokens, stream: len(tokens)}, marks_s={n: m[: len(tokens)] for n, m in view.marks_s.items()}
+    )
+    answer = rng.choices(shuffled, [shares[name] for name in shuffled])[0]
+    turns = (Turn("user", label_question(shuffled, variant=rng.randrange(100)), clip=view), Turn("assistant", answer, learn=True))
+    return Sample(turns, {**one.features, stream: tokens.half()}, shares)
 
 
 def join(face: Seen, voice: Seen, words: str | None = None) -> Seen:

@@ -225,6 +225,8 @@ class EmotionModel(PreTrainedModel):
         attention_mask: Tensor,
         features: FeatureBatch | None = None,
         labels: Tensor | None = None,
+        answer_ids: Tensor | None = None,
+        answer_shares: Tensor | None = None,
         **_: Any,
     ) -> CausalLMOutputWithPast:
         """Loss over labelled positions.
@@ -235,6 +237,8 @@ class EmotionModel(PreTrainedModel):
             attention_mask: [B, L].
             features: Of the clips of the batch.
             labels: [B, L], -100 where nothing is to be learned; without labels, logits of all positions come back.
+            answer_ids: [B, M] possible first tokens of a row's first answer.
+            answer_shares: [B, M] their wanted probabilities, instead of the label's alone; rows of zeros keep the label.
 
         Returns:
             `loss`: mean over rows of the rows' losses, a row counting by the root of its length, so that one-word answers are not drowned.
@@ -249,6 +253,13 @@ class EmotionModel(PreTrainedModel):
         learn = target != -100  # [B, L-1]
         logits = head(hidden[:, :-1][learn]).float()  # only where there is a label: the vocabulary is the widest layer
         each = nn.functional.cross_entropy(logits, target[learn], reduction="none")
+        if answer_ids is not None and answer_shares is not None:
+            row = learn.nonzero()[:, 0]
+            first = torch.cat([row.new_ones(1, dtype=torch.bool), row[1:] != row[:-1]])  # each row's first learned position
+            wanted = first & (answer_shares.sum(1) > 0)[row]
+            chances = logits[wanted].log_softmax(-1).gather(1, answer_ids[row[wanted]])
+            each = each.clone()
+            each[wanted] = -(answer_shares[row[wanted]] * chances).sum(1)
         weight = learn.sum(1, keepdim=True).clamp(min=1).float().rsqrt().expand_as(learn)[learn]
         return CausalLMOutputWithPast(loss=(each * weight).sum() / weight.sum())
 

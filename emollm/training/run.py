@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from emollm.build import Parts, build, encoders_key, perception_maker
+from emollm.build import Parts, build, encoders_key, load_encoder, perception_maker, shipped_folder
 from emollm.data.corpus import Corpus, Item
 from emollm.data.features import FeatureStore, Seen
 from emollm.data.mixture import Mixture
+from emollm.data.tasks import Head
+from emollm.encoders.face import EXPRESSIONS, FaceEncoder
+from emollm.encoders.voice import EMOTIONS, VoiceEncoder
 from emollm.errors import RecipeError, unknown_name
-from emollm.recipe import Stage
+from emollm.recipe import Stage, load_recipe
 from emollm.training.anchor import anchor
 from emollm.training.encoders import train_encoders
 from emollm.training.sft import run_sft
@@ -89,6 +93,7 @@ def train(
         progress=lambda done, of: tell("encoding faces and voices", done / max(of, 1), f"{done} of {of} shards"),
     )
     seen = store.load(items)
+    heads = encoder_heads(system, scale, own)
     final = out / "trained"
     before = start
     for number, stage in enumerate(stages):
@@ -102,7 +107,7 @@ def train(
         if before is not None:
             parts.model.load_adapters(before)
         began = time.perf_counter()
-        measured = _run(parts, stage, mixtures, seen, home, resume=resume, seed=seed, say=tell)
+        measured = _run(parts, stage, mixtures, seen, heads, home, resume=resume, seed=seed, say=tell)
         parts.model.save_pretrained(home / "adapters")
         finished.write_text(json.dumps({"stage": stage.name, "seconds": round(time.perf_counter() - began, 1)} | measured, indent=1))
         before = home / "adapters"
@@ -110,8 +115,41 @@ def train(
     return final
 
 
+def encoder_heads(system: str, scale: str, own: Path | None) -> dict[str, Head]:
+    """What our encoders make of their own tokens; empty where a scale has none of ours."""
+    recipe = load_recipe(system)
+    folder, ours = own or shipped_folder(recipe, scale), recipe.at(scale).encoders
+    heads: dict[str, Head] = {}
+    if ours.get("face") == "ours":
+        face = FaceEncoder()
+        load_encoder(face.eval(), folder / "face.safetensors")
+        heads["face"] = Head(EXPRESSIONS, _calm(face.probabilities))
+    if ours.get("voice") == "ours":
+        voice = VoiceEncoder()
+        load_encoder(voice.eval(), folder / "voice.safetensors")
+        heads["voice"] = Head(EMOTIONS, _calm(voice.probabilities))
+    return heads
+
+
+def _calm(shares: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def told(tokens: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return shares(tokens)
+
+    return told
+
+
 def _run(
-    parts: Parts, stage: Stage, mixtures: dict[str, Mixture], seen: dict[str, Seen], home: Path, *, resume: bool, seed: int, say: Say
+    parts: Parts,
+    stage: Stage,
+    mixtures: dict[str, Mixture],
+    seen: dict[str, Seen],
+    heads: dict[str, Head],
+    home: Path,
+    *,
+    resume: bool,
+    seed: int,
+    say: Say,
 ) -> dict[str, Any]:
     home.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -128,7 +166,7 @@ def _run(
         )
         return {"loss": loss}
     assert stage.data is not None
-    samples = mixtures[stage.data].samples(seen)
+    samples = mixtures[stage.data].samples(seen, heads)
     return run_sft(
         parts.model,
         parts.prompts,

@@ -11,7 +11,7 @@ from emollm.data.features import FeatureStore, Seen
 from emollm.data.mixture import Mixture
 from emollm.data.prompts import label_question, pools
 from emollm.data.talk import second_reading
-from emollm.data.tasks import draw, in_sequence, recognise_parts
+from emollm.data.tasks import Head, agree, draw, in_sequence, recognise_parts
 from emollm.data.texts import care, dialogues, recognise_dialogue, say, with_context
 from emollm.errors import DataError
 
@@ -133,6 +133,34 @@ def test_parts_are_asked_one_by_one(mixture_file, corpus):
         if view.tokens["face"] > 1:
             assert len(set(view.marks_s["face"])) == view.tokens["face"]
         assert sum("voice" in bare(q) for q in questions) >= view.tokens.get("voice", 0)
+
+
+def test_agreeing_samples_want_the_encoders_own_verdict(tmp_path, corpus):
+    path = tmp_path / "agree.toml"
+    path.write_text('[[sources]]\ntask = "agree"\ncorpora = ["pics", "talk"]\ncount = 20\n', "utf-8")
+    mixture = Mixture(str(path), corpus)
+    seen = {i.id: imagined(i) for i in mixture.media()}
+    head = Head(("happy", "sad", "bored"), lambda tokens: torch.tensor([[0.6, 0.2, 0.2]]).expand(len(tokens), 3))
+    samples = mixture.samples(seen, {"face": head, "voice": head})
+    assert len(samples) >= 18
+    for sample in samples:
+        assert dict(sample.shares) == pytest.approx({"happy": 0.75, "sad": 0.25})  # among the options asked for
+        view = sample.turns[0].clip
+        assert all(len(sample.features[n]) == count for n, count in view.tokens.items() if n in ("face", "voice"))
+        assert sample.turns[-1].text in sample.shares
+    assert not mixture.samples(seen)  # without verdicts there is nothing to agree with
+
+
+def test_a_token_in_between_is_neither_persons():
+    item = Item("a", "pics", "face", "train", "happy", None)
+    one, other = (Seen(item, ClipView("image", 0.0, {"face": 1}), {"face": torch.full((1, 4), v)}) for v in (0.0, 1.0))
+    head = Head(("happy", "sad"), lambda tokens: torch.stack([1 - tokens.mean(1), tokens.mean(1)], 1))
+    samples = [agree(one, other, "face", head, ("happy", "sad"), random.Random(k)) for k in range(40)]
+    values = [float(s.features["face"].mean()) for s in samples]
+    assert 0.2 < sum(v == 0 for v in values) / 40 < 0.7 and max(values) > 0.6
+    for sample, value in zip(samples, values, strict=True):
+        assert sample.shares["sad"] == pytest.approx(value, abs=1e-3)
+        assert value == 0 or not sample.turns[0].clip.cues  # words measured on one person do not fit the mixture
 
 
 def test_parts_name_the_label_of_their_own_stretch():

@@ -54,6 +54,26 @@ def test_loss_is_taken_at_answers_only(parts):
         assert float(parts.model(**batch, features=features).loss) == pytest.approx(float(shifted), abs=1e-5)
 
 
+def test_wanted_shares_take_the_place_of_the_first_answer_token(parts):
+    """Only the row that wants shares is changed, and only at its first learned position."""
+    rows = [({"face": FACE}, "happy"), ({"face": FACE}, "sad")]
+    batch, features = batch_of(parts, rows)
+    ids = torch.tensor([[parts.prompts.text("happy")[0], parts.prompts.text("sad")[0]]] * 2)
+    shares = torch.tensor([[0.25, 0.75], [0.0, 0.0]])
+    with torch.no_grad():
+        soft = float(parts.model(**batch, features=features, answer_ids=ids, answer_shares=shares).loss)
+        logits = parts.model(batch["input_ids"], batch["slots"], batch["attention_mask"], features).logits.float().log_softmax(-1)
+    labels, total, weights = batch["labels"], 0.0, 0.0
+    for row in range(2):
+        at = (labels[row] != -100).nonzero()[:, 0].tolist()
+        for k, position in enumerate(at):
+            chances = logits[row, position - 1]
+            loss = -chances[labels[row, position]] if row or k else -(shares[0] * chances[ids[0]]).sum()
+            total += float(loss) * len(at) ** -0.5
+            weights += len(at) ** -0.5
+    assert soft == pytest.approx(total / weights, abs=1e-4)
+
+
 def test_fused_token_needs_both_streams(parts):
     assert parts.model.counts({"face": 3, "voice": 2})["fused"] == 1
     assert parts.model.counts({"face": 3})["fused"] == 0
