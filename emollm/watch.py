@@ -5,6 +5,7 @@ No frame is kept but a few small glimpses spread over the clip, so an hour costs
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -93,7 +94,7 @@ class _Pending:
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
     large: list[NDArray[np.uint8]] = field(default_factory=list)  # for the unit encoder
     landmarks: list[Floats] = field(default_factory=list)
-    done: list[tuple[Tensor, Floats, Floats | None, Floats | None, Floats, dict[str, Floats]]] = field(default_factory=list)
+    done: list[tuple[Tensor, Floats, Tensor | None, Floats | None, Floats, dict[str, Floats]]] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
     sharpness: list[float] = field(default_factory=list)
     close_ups: dict[int, CloseUp] = field(default_factory=dict)
@@ -136,13 +137,13 @@ class Watcher:
             person = self._people[number]
             if person.crops:
                 self._encode(person, few=len(track.index) <= FEW_FRAMES)
-            tokens, scores, units, condition, pose, measures = zip(*person.done, strict=True)
+            tokens, scores, moved, condition, pose, measures = zip(*person.done, strict=True)
             faces.append(
                 WatchedFace(
                     track=track,
                     tokens=torch.cat(tokens),
                     scores=np.concatenate(scores),
-                    units=np.concatenate(units) if units[0] is not None else None,
+                    units=self._joined_units(moved, track),
                     condition=np.concatenate(condition) if condition[0] is not None else None,
                     pose=np.concatenate(pose),
                     measures={name: np.concatenate([m[name] for m in measures]) for name in measures[0]},
@@ -154,20 +155,28 @@ class Watcher:
         return Watched(tuple(faces), self._glimpses.kept, self._frames, self._size, tuple(following.cuts_s), following.crowd)
 
     @torch.inference_mode()
+    def _joined_units(self, moved: Sequence[Tensor | None], track: FaceTrack) -> Floats | None:
+        parts = [m for m in moved if m is not None]
+        if self._units is None or not parts:
+            return None
+        times = torch.from_numpy(np.asarray(track.times_s, np.float32)) if len(track.index) > FEW_FRAMES else None
+        return self._units.units(torch.cat(parts), times).numpy()
+
+    @torch.inference_mode()
     def _encode(self, person: _Pending, *, few: bool) -> None:
         landmarks = np.stack(person.landmarks)
         encode = self._face.both_ways if few else self._face
         points = np.stack([normalise_landmarks(p) for p in landmarks]).astype(np.float32)
         tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(points))
-        units = condition = None
+        moved = condition = None
         if self._units is not None:
             ahead = torch.from_numpy(frontal(landmarks).astype(np.float32))
             moved = self._units(torch.from_numpy(np.stack(person.large)), ahead)
-            units, condition = self._units.units(moved).numpy(), self._units.condition(moved).numpy()
+            condition = self._units.condition(moved).numpy()
             person.large.clear()
         measures = face_measures(points)
         scores = self._face.probabilities(tokens).numpy()
-        person.done.append((tokens, scores, units, condition, head_pose(landmarks), measures))
+        person.done.append((tokens, scores, moved, condition, head_pose(landmarks), measures))
         for time_s, crop, shape, neutral in zip(person.times_s, person.crops, points, scores[:, _NEUTRAL], strict=True):
             best = person.close_ups.get(int(time_s // CLOSE_UP_S))
             if best is None or 1 - neutral > best.strength:

@@ -23,22 +23,27 @@ def bench(
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
     runs: Annotated[int, typer.Option(help="Fresh processes; medians are reported.")] = 3,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    measuring: Annotated[bool, typer.Option("--measure", help="The measuring layer alone, as `emollm analyze` runs it.")] = False,
+    seconds: Annotated[float, typer.Option(min=1, max=14_400, help="Length of the clip that is made.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     once: Annotated[bool, typer.Option("--once", hidden=True, help="Measure in this process.")] = False,
 ) -> None:
-    """Measure time to the first token, the full answer, and peak memory; each run is a process of its own."""
+    """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer. Each run is a process of
+    its own.
+    """
     if once:
         assert clip is not None
-        typer.echo(json.dumps(measure(clip, system, scale, threads)))
+        typer.echo(json.dumps((measure_alone if measuring else measure)(clip, system, scale, threads)))
         return
     import tempfile
 
     with tempfile.TemporaryDirectory() as private:
-        path = clip or make_clip(Path(private) / "clip.mp4")
+        path = clip or make_clip(Path(private) / "clip.mp4", seconds=seconds)
         rows = []
         for _ in range(runs):
             command = [sys.executable, "-m", "emollm", "bench", str(path), "--once", "--system", system, "--scale", scale]
             command += ["--threads", str(threads)] if threads else []
+            command += ["--measure"] if measuring else []
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.stderr.write(done.stderr)
@@ -83,12 +88,51 @@ def measure(path: Path, system: str, scale: str, threads: int | None) -> dict[st
         "clips_encoded_after_both": float(encoded),
         "prompt_tokens": float(reply.usage.prompt_tokens),
         "answer_tokens": float(reply.usage.completion_tokens),
-        "peak_memory_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,  # kilobytes on Linux
+        "peak_memory_gb": _peak_gb(),
     }
 
 
+def measure_alone(path: Path, system: str, scale: str, threads: int | None) -> dict[str, float]:
+    """One clip as `emollm analyze` measures it. Seconds unless the name says otherwise."""
+    import cv2
+    import torch
+
+    from emollm.build import measuring_maker
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+        cv2.setNumThreads(threads)
+    began = time.perf_counter()
+    perception = measuring_maker(system, scale, 8.0)()
+    loaded = time.perf_counter()
+    memory = _peak_gb()
+    analysis, _ = perception.look(path)
+    whole = time.perf_counter() - loaded
+    faces = sum(len(f.track.index) for f in analysis.faces)
+    return {
+        "load": loaded - began,
+        "measured": whole,
+        "real_time_factor": whole / max(analysis.duration_s, 0.1),
+        **{k: analysis.timings_s[k] for k in ("decode", "faces", "speech")},
+        "ms_per_frame_and_face": 1000 * analysis.timings_s["faces"] / max(faces, 1),
+        "frames_with_faces": float(faces),
+        "clip_seconds": analysis.duration_s,
+        "peak_memory_gb_before": memory,
+        "peak_memory_gb": _peak_gb(),
+    }
+
+
+def _peak_gb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # kilobytes on Linux
+
+
 def make_clip(path: Path, *, seconds: float = 10.0, width: int = 1280, height: int = 720) -> Path:
-    """The sample clip, repeated to 10 s and scaled to 720p with its sound."""
+    """The sample clip scaled to 720p with its sound, repeated to the length wanted; beyond 20 s by copying what is encoded."""
+    if seconds > 20:
+        part = make_clip(path.with_name(f"part-{path.name}"), seconds=20.0, width=width, height=height)
+        _repeat(part, path, seconds)
+        part.unlink()
+        return path
     import av
     import numpy as np
 
@@ -116,3 +160,30 @@ def make_clip(path: Path, *, seconds: float = 10.0, width: int = 1280, height: i
         for packet in (*video.encode(None), *audio.encode(None)):
             out.mux(packet)
     return path
+
+
+def _repeat(part: Path, path: Path, seconds: float) -> None:
+    """Packets of a clip again and again, later each time."""
+    import av
+
+    with av.open(str(path), "w") as out:
+        copies: dict[int, Any] = {}
+        last: dict[int, int] = {}
+        shift = 0.0
+        while shift < seconds:
+            with av.open(str(part)) as source:
+                for stream in (*source.streams.video, *source.streams.audio):
+                    if stream.index not in copies:
+                        copies[stream.index] = out.add_stream_from_template(stream)
+                for packet in source.demux():
+                    if packet.dts is None or packet.pts is None:
+                        continue
+                    ticks = round(shift / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+                    stream = copies[packet.stream.index]
+                    # The sound of a part is a little longer than its picture: what would go back in time is left out.
+                    if float(packet.pts * packet.time_base) < seconds and packet.dts > last.get(stream.index, -(1 << 60)):
+                        last[stream.index] = packet.dts
+                        packet.stream = stream
+                        out.mux(packet)
+            shift += 20.0

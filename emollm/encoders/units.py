@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from emollm.encoders.face import EXPRESSIONS, Residual
+from emollm.encoders.track import TrackEncoder
 from emollm.units import UNITS
 
 CROP_PX = 96
@@ -43,6 +44,7 @@ class UnitEncoder(nn.Module):
         self.unit = nn.Linear(WIDTH, len(UNITS))
         self.state = nn.Linear(WIDTH, len(CONDITION))
         self.seen = nn.Linear(WIDTH, len(EXPRESSIONS))  # a task on photographs, for training alone
+        self.track = TrackEncoder(WIDTH)
         self.register_buffer("average", torch.zeros(468, 2))  # landmarks of an average face; set by training
 
     def forward(self, crops: Tensor, landmarks: Tensor) -> Tensor:
@@ -61,9 +63,15 @@ class UnitEncoder(nn.Module):
         shape = self.geometry((landmarks[..., :2].to(x.dtype) - self.average).flatten(1) * 8)
         return self.join(torch.cat([seen, shape], 1))
 
-    def units(self, tokens: Tensor) -> Tensor:
-        """[B, 160] tokens to [B, 52] strengths in [0, 1], in the order of `emollm.units.UNITS`."""
-        return self.unit(nn.functional.silu(tokens)).sigmoid()
+    def units(self, tokens: Tensor, times_s: Tensor | None = None) -> Tensor:
+        """[B, 160] tokens to [B, 52] strengths in [0, 1], in the order of `emollm.units.UNITS`.
+
+        With the times [B] of one track's frames each is read in the light of its neighbours.
+        """
+        logits = self.unit(nn.functional.silu(tokens))
+        if times_s is not None:
+            logits = logits + self.track.whole(tokens, times_s)
+        return logits.sigmoid()
 
     def condition(self, tokens: Tensor) -> Tensor:
         """[B, 160] tokens to [B, 3] in [0, 1], in the order of `CONDITION`."""

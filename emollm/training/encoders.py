@@ -14,8 +14,11 @@ from torch import nn
 from emollm.data.corpus import Corpus
 from emollm.training.face_encoder import prepare_faces, train_face
 from emollm.training.steps import Say
+from emollm.training.track_encoder import prepare_tracks, train_track
 from emollm.training.unit_encoder import prepare_renders, train_units
 from emollm.training.voice_encoder import prepare_voices, train_voice
+
+A_TRACK = 20  # renders for each filmed track
 
 
 def train_encoders(
@@ -60,7 +63,9 @@ def train_encoders(
         "voice": train_voice(*prepare_voices(corpus, tell, seed), epochs=voice_epochs, seed=seed, say=tell),
     }
     if renders:
-        trained["units"] = train_units(prepare_renders(renders, out, tell, seed), faces, steps=unit_steps, seed=seed, say=tell)
+        units = train_units(prepare_renders(renders, out, tell, seed), faces, steps=unit_steps, seed=seed, say=tell)
+        tracks = prepare_tracks(units, renders // A_TRACK, tell, seed)
+        trained["units"] = train_track(units, tracks, steps=unit_steps // 2, seed=seed, say=tell)
     for name, encoder in trained.items():
         state = {k: v.half() if v.is_floating_point() else v for k, v in encoder.state_dict().items()}
         save_file({k: v.contiguous() for k, v in state.items()}, out / f"{name}.safetensors")
