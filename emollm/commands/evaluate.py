@@ -11,7 +11,7 @@ from emollm.errors import EmollmError
 from emollm.lazy import need
 
 if TYPE_CHECKING:
-    from emollm.evaluation.cards import SceneCard
+    from emollm.evaluation.cards import MeasureCard, SceneCard
 
 
 def evaluate(
@@ -32,25 +32,25 @@ def evaluate(
 ) -> None:
     """Score a system on benchmark cards; every score comes with its floors."""
     from emollm import catalog
-    from emollm.evaluation.cards import SceneCard, load_card
+    from emollm.evaluation.cards import Card, SceneCard, load_card
 
     if list_cards:
         for name in catalog.names("eval"):
             card = load_card(name)
-            kind = "rendered " if isinstance(card, SceneCard) else f"{len(card.labels)} classes"
-            typer.echo(f"{card.name:<14} {card.headline:<13} {kind}  {card.about}")
+            kind = f"{len(card.labels)} classes" if isinstance(card, Card) else "rendered "
+            typer.echo(f"{card.name:<15} {card.headline:<18} {kind}  {card.about}")
         return
     if not cards:
         raise EmollmError("give at least one card. `emollm eval --list` shows them.")
     chosen = [load_card(c) for c in cards]
     from rich.progress import Progress
 
-    scenes = [c for c in chosen if isinstance(c, SceneCard)]
-    asked = [c for c in chosen if not isinstance(c, SceneCard)]
-    if asked and data is None:
-        raise EmollmError(f"{asked[0].name} needs --data DIR, a folder with index.jsonl.")
-    for card in scenes:
-        _scenes(card, system, scale, out if len(chosen) == 1 else out / card.name, limit)
+    asked = [c for c in chosen if isinstance(c, Card)]
+    if data is None and (lacking := [c for c in chosen if not isinstance(c, SceneCard)]):
+        raise EmollmError(f"{lacking[0].name} needs --data DIR. `emollm eval --list` shows what each card is about.")
+    for known in chosen:
+        if not isinstance(known, Card):
+            _known(known, system, scale, data, out if len(chosen) == 1 else out / known.name, limit)
     if not asked or data is None:
         return
 
@@ -87,18 +87,29 @@ def _heads(system: str, scale: str, adapters: Path | None) -> Any:
     return HeadsBackend(perception, system=system, scale=scale, version=encoders_key(system, scale, adapters))
 
 
-def _scenes(card: SceneCard, system: str, scale: str, out: Path, limit: int | None) -> None:
+def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | None, out: Path, limit: int | None) -> None:
+    """Cards whose truth is known because it was rendered."""
     from rich.progress import Progress
 
-    from emollm.build import build_perception
+    from emollm.build import measuring_maker
+    from emollm.evaluation.cards import SceneCard
+    from emollm.evaluation.measures import evaluate_measures, measures_table
     from emollm.evaluation.scenes import evaluate_scenes, scenes_table
 
-    need("numba", extra="synth")
     with Progress() as bars:
         row = bars.add_task(card.name, total=None)
-        perception = build_perception(system, scale, transcribe=False)
-        found = evaluate_scenes(card, perception, out, limit=limit, progress=lambda n, of: bars.update(row, completed=n, total=of))
-    typer.echo(scenes_table(found))
+
+        def tell(n: int, of: int) -> None:
+            bars.update(row, completed=n, total=of)
+
+        perception = measuring_maker(system, scale, 8.0)()
+        if isinstance(card, SceneCard):
+            need("numba", extra="synth")
+            text = scenes_table(evaluate_scenes(card, perception, out, limit=limit, progress=tell))
+        else:
+            assert data is not None
+            text = measures_table(evaluate_measures(card, perception, data, out, limit=limit, progress=tell))
+    typer.echo(text)
 
 
 def table(results: list[dict[str, Any]]) -> str:

@@ -24,6 +24,17 @@ class SceneCard(BaseModel):
     headline: Literal["main_accuracy"]
 
 
+class MeasureCard(BaseModel):
+    """One benchmark over clips of `emollm synth` with their truth; needs no language model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int
+    kind: Literal["measures"]
+    about: str
+    headline: Literal["units_correlation"]
+
+
 class Card(BaseModel):
     """One benchmark over a folder with index.jsonl."""
 
@@ -37,7 +48,7 @@ class Card(BaseModel):
     headline: Literal["accuracy", "uar", "weighted_f1"]
 
 
-def load_card(name: str) -> Card | SceneCard:
+def load_card(name: str) -> Card | SceneCard | MeasureCard:
     """A card by name or by a path to a `.toml`.
 
     Raises:
@@ -47,6 +58,7 @@ def load_card(name: str) -> Card | SceneCard:
     path = catalog.find("eval", name)
     try:
         row = tomllib.loads(path.read_text("utf-8"))
-        return SceneCard.model_validate(row) if row.get("kind") == "scenes" else Card.model_validate(row)
+        kinds: dict[str, type[Card | SceneCard | MeasureCard]] = {"scenes": SceneCard, "measures": MeasureCard}
+        return kinds.get(row.get("kind", ""), Card).model_validate(row)
     except (ValidationError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path.name} is faulty: {error}") from None
