@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from emollm.encoders.explain import Explanation
 from emollm.errors import EmollmError
-from emollm.perception import Perception
 from emollm.values import Analysis
 from emollm.verdict import judge
 from emollm.watch import CloseUp, Keepsakes
@@ -22,13 +21,25 @@ from emollm.watch import CloseUp, Keepsakes
 _ENDINGS = {"json": (".json",), "csv": (".faces.csv", ".stretches.csv"), "srt": (".srt",), "vtt": (".vtt",), "png": (".png",)}
 FORMATS = tuple(_ENDINGS)
 _MARKED = ("people", "emotion", "confidence", "face", "voice", "text")  # of an outcome, kept for the next run's summary
-Maker = Callable[[], Perception]
+Maker = Callable[[], "Measurer"]
 Progress = Callable[["Outcome"], None]
 Explain = Callable[[CloseUp, str], Explanation]
 _MEDIA = (
     ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".gif",
     ".wav", ".mp3", ".m4a", ".flac", ".ogg", ".opus", ".aac", ".wma", ".jpg", ".jpeg", ".png", ".webp", ".bmp",
 )  # fmt: skip
+
+
+class Measurer(Protocol):
+    """What measures clips: a `Perception`, or one that does more."""
+
+    def look(self, path: Path) -> tuple[Analysis, Keepsakes]:
+        """Measure a clip and keep nothing."""
+        ...
+
+    def explain(self, close_up: CloseUp, label: str) -> Explanation:
+        """Which parts of a face carried a label."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +152,7 @@ def _calm() -> None:
 
 
 @cache
-def _perception(maker: Maker) -> Perception:
+def _perception(maker: Maker) -> Measurer:
     return maker()
 
 

@@ -109,6 +109,9 @@ class Segment:
     end_s: float
     text: str
     words: tuple[Word, ...] = ()
+    scores: Mapping[str, float] = field(
+        default_factory=dict
+    )  # of emotions, as the language model reads the words; empty if it was not asked
 
 
 @dataclass(frozen=True, slots=True)

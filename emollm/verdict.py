@@ -7,6 +7,7 @@ nothing labelled has both of one moment: real pairs depend on one another, so tr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -52,8 +53,7 @@ class Disagreement:
     @property
     def text(self) -> str:
         """In words."""
-        (a, one), (b, other) = self.first, self.second
-        return f"{_a(one)} {a} over {_a(other)} {b}, {self.start_s:.1f} to {self.end_s:.1f} s"
+        return f"{_phrase(*self.first)} over {_phrase(*self.second)}, {self.start_s:.1f} to {self.end_s:.1f} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def spread(labels: tuple[str, ...], scores: Floats) -> Floats:
         found[..., EMOTIONS.index(label)] += scores[..., k]
     others = [i for i, name in enumerate(EMOTIONS) if name not in known]
     if others:
-        found[..., others] = 1 / len(labels) ** 2  # hardly ever the first choice, and never ruled out
+        found[..., others] = 1 / (len(labels) * len(EMOTIONS))  # hardly ever the first choice, and never ruled out
     return found / found.sum(-1, keepdims=True)
 
 
@@ -135,8 +135,11 @@ def judge(analysis: Analysis) -> Verdict | None:
         if person == (people[0] if analysis.faces else None):
             known = np.isfinite(joined[:, 0])
             whole = joined[known].mean(0) if known.any() else None
-        moments += _moments(joined, face, heard, edges, end, person)
-        clashes += _clashes(face, heard, edges, end, person)
+        said = _word_steps(analysis, heard, edges)
+        sides_of = {"face": face, "voice": heard, "words": said}
+        moments += _moments(joined, sides_of, edges, end, person)
+        for first, second in itertools.combinations(sides_of, 2):
+            clashes += _clashes((first, sides_of[first]), (second, sides_of[second]), edges, end, person)
     if whole is None:
         return None
     moments.sort(key=lambda m: (m.start_s, -1 if m.person is None else m.person))
@@ -176,7 +179,20 @@ def _voice_steps(voice: VoiceReading | None, edges: Floats, person: int | None, 
     return found
 
 
-def _moments(joined: Floats, face: Floats, heard: Floats, edges: Floats, end: float, person: int | None) -> list[Moment]:
+def _word_steps(analysis: Analysis, heard: Floats, edges: Floats) -> Floats:
+    """[steps, C] what the words say while the person speaks, NaN elsewhere and where nobody read them.
+
+    They are no third witness: a small model's reading of words is not calibrated. They stand beside, and may disagree.
+    """
+    found = np.full_like(heard, np.nan)
+    for segment in analysis.words.segments if analysis.words is not None else ():
+        if segment.scores:
+            inside = (edges < segment.end_s) & (edges + STEP_S > segment.start_s) & np.isfinite(heard[:, 0])
+            found[inside] = spread(tuple(segment.scores), np.array(list(segment.scores.values())))
+    return found
+
+
+def _moments(joined: Floats, sides_of: Mapping[str, Floats], edges: Floats, end: float, person: int | None) -> list[Moment]:
     known = np.isfinite(joined[:, 0])
     tops = np.where(known, np.nan_to_num(joined).argmax(1), -1)
     runs: list[list[int]] = []
@@ -193,7 +209,7 @@ def _moments(joined: Floats, face: Floats, heard: Floats, edges: Floats, end: fl
         scores = joined[run].mean(0)
         sides = {
             name: EMOTIONS[int(np.nanmean(side[run], axis=0).argmax())]
-            for name, side in (("face", face), ("voice", heard))
+            for name, side in sides_of.items()
             if np.isfinite(side[run, 0]).any()
         }
         start, stop = float(edges[run[0]]), float(min(edges[run[-1]] + STEP_S, end))
@@ -212,18 +228,19 @@ def _without_flickers(runs: list[list[int]]) -> list[list[int]]:
     return kept
 
 
-def _clashes(face: Floats, heard: Floats, edges: Floats, end: float, person: int | None) -> list[Disagreement]:
+def _clashes(first: tuple[str, Floats], second: tuple[str, Floats], edges: Floats, end: float, person: int | None) -> list[Disagreement]:
     found: list[Disagreement] = []
-    for i in np.flatnonzero(np.isfinite(face[:, 0]) & np.isfinite(heard[:, 0])):
-        one, other = EMOTIONS[int(face[i].argmax())], EMOTIONS[int(heard[i].argmax())]
-        if min(face[i].max(), heard[i].max()) < CLASH or not _opposed(one, other):
+    (name, mine), (other_name, theirs) = first, second
+    for i in np.flatnonzero(np.isfinite(mine[:, 0]) & np.isfinite(theirs[:, 0])):
+        one, other = EMOTIONS[int(mine[i].argmax())], EMOTIONS[int(theirs[i].argmax())]
+        if min(mine[i].max(), theirs[i].max()) < CLASH or not _opposed(one, other):
             continue
         start, stop = float(edges[i]), float(min(edges[i] + STEP_S, end))
         last = found[-1] if found else None
         if last is not None and last.end_s == start and (last.first[1], last.second[1]) == (one, other):
             found[-1] = Disagreement(last.start_s, stop, person, last.first, last.second)
         else:
-            found.append(Disagreement(start, stop, person, ("face", one), ("voice", other)))
+            found.append(Disagreement(start, stop, person, (name, one), (other_name, other)))
     return found
 
 
@@ -270,8 +287,10 @@ def _loudest(voice: VoiceReading, piece: tuple[float, float]) -> float:
     return round(float(voice.curve.times_s[inside[voice.curve.level_db[inside].argmax()]]), 2) if len(inside) else round(sum(piece) / 2, 2)
 
 
-def _a(label: str) -> str:
-    return f"{'an' if label[0] in 'aeiou' else 'a'} {_ADJECTIVES.get(label, label)}"
+def _phrase(modality: str, label: str) -> str:
+    """ "a happy face", "an angry voice", "sad words"."""
+    how = _ADJECTIVES.get(label, label)
+    return f"{how} words" if modality == "words" else f"{'an' if how[0] in 'aeiou' else 'a'} {how} {modality}"
 
 
 _ADJECTIVES = {"fear": "fearful", "surprise": "surprised", "disgust": "disgusted", "contempt": "contemptuous"}

@@ -25,7 +25,7 @@ ALLOWED = {
     "exports": BASE | {"watch", "verdict"},
     "training": BASE | {"build", "data", "model", "encoders", "media", "weights", "synth"},
     "synth": BASE | {"weights", "data", "encoders", "media"},
-    "chat": BASE | {"build", "data", "model", "perception", "media"},
+    "chat": BASE | {"build", "data", "model", "perception", "watch", "encoders", "media"},
     "evaluation": BASE | {"chat", "data", "media", "perception", "synth"},
     "serving": BASE | {"chat", "media", "exports"},
 }

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from emollm.encoders.face import EXPRESSIONS
 from emollm.encoders.voice import EMOTIONS as VOICES
-from emollm.values import Analysis, FaceReading, FaceTrack, VoiceReading
+from emollm.values import Analysis, FaceReading, FaceTrack, Segment, Transcript, VoiceReading
 from emollm.verdict import EMOTIONS, join, judge, spread
 
 FRAMES = 48  # six seconds
@@ -87,6 +89,16 @@ def test_sound_alone_and_nothing_at_all():
     found = judge(clip(sound=voice("fear", speakers=(None,))))
     assert found.label == "fear" and found.moments[0].person is None
     assert judge(clip()) is None
+
+
+def test_words_stand_beside_and_may_disagree():
+    words = Transcript("en", (Segment(0.5, 5.5, "I am fine", (), {"happy": 0.8, "sad": 0.1, "neutral": 0.1}),))
+    found = judge(replace(clip([face(["sad"])], voice("sad")), words=words))
+    assert {d.text for d in found.disagreements} == {
+        "a sad face over happy words, 0.5 to 5.5 s",
+        "a sad voice over happy words, 0.5 to 5.5 s",
+    }
+    assert any(m.sides.get("words") == "happy" for m in found.moments) and found.label == "sad"
 
 
 def test_peaks_are_the_strongest_points_apart_from_each_other():

@@ -85,7 +85,9 @@ def _face(data: Mapping[str, Any]) -> FaceReading:
 
 
 def _segment(data: Mapping[str, Any]) -> Segment:
-    return Segment(data["start_s"], data["end_s"], data["text"], tuple(Word(**word) for word in data.get("words", ())))
+    return Segment(
+        data["start_s"], data["end_s"], data["text"], tuple(Word(**word) for word in data.get("words", ())), data.get("scores") or {}
+    )
 
 
 def _voice(data: Mapping[str, Any]) -> VoiceReading:

@@ -20,6 +20,9 @@ def analyze(
     out: Annotated[Path, typer.Option(help="Folder for the results; a stopped run goes on in it.")] = Path("analysis"),
     formats: Annotated[str, typer.Option(help="Any of json,csv,srt,vtt,png.")] = "json,csv,srt,vtt,png",
     fps: Annotated[float, typer.Option(min=0.1, max=60, help="Frames looked at each second.")] = 8.0,
+    read_words: Annotated[
+        bool, typer.Option("--read-words", help="Let the language model tell the emotion of every line; takes about a second a line.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, for several clips.")] = 1,
     system: Annotated[str, typer.Option(help="Recipe whose encoders measure.")] = "emollm",
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
@@ -37,12 +40,17 @@ def analyze(
     if "png" in wanted:
         need("matplotlib", extra="analyze")
     paths = batch.find_clips(clips)
-    key = f"{encoders_key(system, scale)}/{fps:g}"
+    key = f"{encoders_key(system, scale)}/{fps:g}{'/words' if read_words else ''}"
+    maker = measuring_maker(system, scale, fps)
+    if read_words:
+        from emollm.chat.reading import reading_maker
+
+        maker = reading_maker(system, scale, fps)
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns) as bars:
         row = bars.add_task("", total=len(paths))
         outcomes = batch.analyze_all(
-            paths, out, wanted, measuring_maker(system, scale, fps), key=key, workers=workers,
+            paths, out, wanted, maker, key=key, workers=workers,
             progress=lambda o: bars.update(row, advance=1, description=o.path.name),
         )  # fmt: skip
     for outcome in outcomes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,9 @@ def timeline(analysis: Analysis) -> list[dict[str, Any]]:
             for (a, b), who in zip(analysis.voice.spans_s, _speakers(analysis.voice), strict=True)
         ]
     if analysis.words is not None:
-        rows += [{"start_s": s.start_s, "end_s": s.end_s, "modality": "words", "text": s.text} for s in analysis.words.segments]
+        rows += [
+            {"start_s": s.start_s, "end_s": s.end_s, "modality": "words", "text": s.text} | _read(s.scores) for s in analysis.words.segments
+        ]
     return sorted(rows, key=lambda row: (row["start_s"], row["modality"]))
 
 
@@ -102,6 +105,14 @@ def voice_during(voice: VoiceReading, start_s: float, end_s: float) -> Floats:
         return voice.scores
     shares = np.array([max(0.0, min(b, end_s) - max(a, start_s)) for a, b in voice.pieces_s])
     return np.asarray(shares @ voice.piece_scores / shares.sum()) if shares.sum() > 0 else voice.scores
+
+
+def _read(scores: Mapping[str, float]) -> dict[str, Any]:
+    """The leading emotion of words, where they were read."""
+    if not scores:
+        return {}
+    label = max(scores, key=lambda name: scores[name])
+    return {"label": label, "score": scores[label]}
 
 
 def _heard(voice: VoiceReading, start_s: float, end_s: float) -> dict[str, Any]:
@@ -180,6 +191,7 @@ def transcript(analysis: Analysis) -> dict[str, Any] | None:
             "start_s": s.start_s,
             "end_s": s.end_s,
             "text": s.text,
+            **({"scores": dict(s.scores)} if s.scores else {}),
             "words": [{"start_s": w.start_s, "end_s": w.end_s, "text": w.text, "probability": w.probability} for w in s.words],
         }
         for s in analysis.words.segments
