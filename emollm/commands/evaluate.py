@@ -27,12 +27,14 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which items are asked about.")] = "val",
     limit: Annotated[int | None, typer.Option(help="Only so many items.")] = None,
     probe_items: Annotated[int, typer.Option(help="Training items the probe floor may see; 0 leaves it out.")] = 1500,
+    spoil: Annotated[str, typer.Option(help="Make pictures worse first: blur, dark, small or covered.")] = "",
     out: Annotated[Path, typer.Option(help="Results go to OUT/CARD, or to OUT itself for one card.")] = Path("runs/eval"),
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Score a system on benchmark cards; every score comes with its floors."""
     from emollm import catalog
     from emollm.evaluation.cards import Card, SceneCard, load_card
+    from emollm.evaluation.spoil import KINDS
 
     if list_cards:
         for name in catalog.names("eval"):
@@ -40,6 +42,8 @@ def evaluate(
             kind = f"{len(card.labels)} classes" if isinstance(card, Card) else "rendered "
             typer.echo(f"{card.name:<15} {card.headline:<18} {kind}  {card.about}")
         return
+    if spoil and spoil not in KINDS:
+        raise EmollmError(f"--spoil {spoil}: choose from {', '.join(KINDS)}.")
     if not cards:
         raise EmollmError("give at least one card. `emollm eval --list` shows them.")
     chosen = [load_card(c) for c in cards]
@@ -75,7 +79,7 @@ def evaluate(
             def tell(n: int, of: int, row: Any = row) -> None:
                 bars.update(row, completed=n, total=of)
 
-            done.append(run(card, backend, data, home, split=split, limit=limit, probe_items=probe_items, progress=tell))
+            done.append(run(card, backend, data, home, split=split, limit=limit, probe_items=probe_items, spoiled=spoil, progress=tell))
     typer.echo(table(done))
 
 

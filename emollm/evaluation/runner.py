@@ -18,6 +18,7 @@ from emollm.errors import DataError, MediaError
 from emollm.evaluation import floors
 from emollm.evaluation.cards import Card
 from emollm.evaluation.metrics import METRICS, calibration_by_luck, calibration_error, concordance, confusion, interval
+from emollm.evaluation.spoil import spoil
 from emollm.values import Analysis, Floats, Message
 
 STREAMS = {"face": "face", "speech": "voice"}
@@ -60,6 +61,7 @@ def evaluate(
     split: str = "val",
     limit: int | None = None,
     probe_items: int = 1500,
+    spoiled: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Score one card.
@@ -72,6 +74,7 @@ def evaluate(
         split: Which items are asked about.
         limit: Only so many, drawn evenly by a fixed seed.
         probe_items: Training items the probe may see; 0 leaves the probe out.
+        spoiled: How pictures are made worse before anybody sees them (`spoil.KINDS`); as they are if empty.
         progress: Called with items done and items in all.
 
     Returns:
@@ -91,8 +94,8 @@ def evaluate(
     if limit is not None and limit < len(items):
         items = random.Random(0).sample(items, limit)
     out.mkdir(parents=True, exist_ok=True)
-    asker = _Asker(card, backend, corpus, split)
-    rows = _kept(out / "samples.jsonl", card, backend)
+    asker = _Asker(card, backend, corpus, split, spoiled)
+    rows = _kept(out / "samples.jsonl", card, asker.by)
     with (out / "samples.jsonl").open("a", encoding="utf-8") as file:
         for number, item in enumerate(items):
             if item.id not in rows:
@@ -116,6 +119,7 @@ def evaluate(
         "scale": backend.scale,
         "weights": backend.version,
         "split": split,
+        "spoiled": spoiled or None,
         "n": len(items),
         "headline": card.headline,
         "metrics": metrics,
@@ -141,7 +145,10 @@ def _agreement(pairs: Sequence[tuple[Mapping[str, Any], dict[str, Any]]]) -> dic
 class _Asker:
     """Puts items to the backend, one at a time."""
 
-    def __init__(self, card: Card, backend: Scorer, corpus: Corpus, split: str) -> None:
+    def __init__(self, card: Card, backend: Scorer, corpus: Corpus, split: str, spoiled: str) -> None:
+        self._spoiled = spoiled
+        # Who answered, so that rows of other weights or of better pictures are not taken for this run's.
+        self.by = f"{backend.system}-{backend.scale}-{backend.version}{'-' + spoiled if spoiled else ''}"
         self._card, self._backend, self._corpus = card, backend, corpus
         self._context = with_context(corpus.items(card.corpus, split)) if card.modality == "text" else {}
         self._private = tempfile.TemporaryDirectory()
@@ -154,7 +161,7 @@ class _Asker:
         row: dict[str, Any] = {
             "id": item.id,
             "label": item.label,
-            "by": _name(self._backend),
+            "by": self.by,
             "card": self._card.version,
         }
         try:
@@ -192,16 +199,12 @@ class _Asker:
 
     def _clip(self, item: Item) -> Path:
         path = Path(self._private.name) / "clip"
-        path.write_bytes(self._corpus.read(item))
+        data = self._corpus.read(item)
+        path.write_bytes(spoil(data, self._spoiled, item.id) if self._spoiled else data)
         return path
 
 
-def _name(backend: Scorer) -> str:
-    """Who answered, so that rows of other weights are not taken for this run's."""
-    return f"{backend.system}-{backend.scale}-{backend.version}"
-
-
-def _kept(path: Path, card: Card, backend: Scorer) -> dict[str, dict[str, Any]]:
+def _kept(path: Path, card: Card, by: str) -> dict[str, dict[str, Any]]:
     """Rows of an earlier run of the same card by the same system."""
     if not path.is_file():
         return {}
@@ -211,7 +214,7 @@ def _kept(path: Path, card: Card, backend: Scorer) -> dict[str, dict[str, Any]]:
             row = json.loads(line)
         except json.JSONDecodeError:  # the last line of a killed run
             continue
-        if row.get("by") == _name(backend) and row.get("card") == card.version:
+        if row.get("by") == by and row.get("card") == card.version:
             found[row["id"]] = row
     path.write_text("".join(json.dumps(r) + "\n" for r in found.values()), "utf-8")
     return found

@@ -104,3 +104,20 @@ def test_the_encoders_alone_are_scored_like_a_system(folder, tmp_path):
     assert 0 <= results["metrics"]["calibration_error"] <= 1
     with pytest.raises(RecipeError, match="--heads"):
         evaluate(card("lines", "text", ("angry", "happy", "sad")), backend, folder, tmp_path / "text", probe_items=0)
+
+
+def test_spoiled_pictures_are_the_same_every_time_and_kept_apart(folder, tmp_path):
+    from emollm.data.corpus import Corpus
+    from emollm.evaluation.spoil import KINDS, spoil
+
+    corpus = Corpus(folder)
+    data = corpus.read(corpus.items("pics", "val")[0])
+    for kind in KINDS:
+        assert spoil(data, kind, "a") == spoil(data, kind, "a") != data
+    assert spoil(data, "covered", "a") != spoil(data, "covered", "b")
+    with pytest.raises(DataError, match="no picture"):
+        spoil(b"RIFF", "blur", "a")
+    evaluate(card("pics", "face"), EchoBackend(), folder, tmp_path, probe_items=0)
+    results = evaluate(card("pics", "face"), EchoBackend(), folder, tmp_path, probe_items=0, spoiled="small")
+    assert results["spoiled"] == "small"
+    assert all(json.loads(line)["by"].endswith("-small") for line in (tmp_path / "samples.jsonl").read_text("utf-8").splitlines())
