@@ -134,7 +134,7 @@ def load_encoder(module: torch.nn.Module, path: Path) -> None:
             f"{path} is missing. Take the shipped weights, or train them: emollm train emollm --stage encoders --data DIR."
         )
     state = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
-    later = getattr(module, "later_heads", ())  # heads that files of the first version do not have
+    later = getattr(module, "later_heads", ())  # parts that a file may lack
     missing = [k for k in module.state_dict() if k not in state and not k.startswith(later)]
     try:
         unexpected = module.load_state_dict(state, strict=False).unexpected_keys

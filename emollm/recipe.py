@@ -19,6 +19,9 @@ from emollm.errors import RecipeError, unknown_name
 Scale = Literal["toy", "mini", "full"]
 
 
+MEASURED = ("units",)  # encoders whose results are measurements only; the language model gets no tokens of them
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,7 +59,7 @@ class ScaleSpec(_Frozen):
     """What a scale puts into the streams: the language model and the weights of each encoder."""
 
     llm: LanguageModel
-    encoders: dict[str, str]  # stream -> weights entry, "ours" for what is shipped in adapters/weights, or "random"
+    encoders: dict[str, str]  # stream, or a name in MEASURED -> weights entry, "ours" for what is shipped in adapters/weights, or "random"
     shipped: str | None = None  # folder in adapters/weights with trained weights
 
 
@@ -94,7 +97,9 @@ class Recipe(_Frozen):
                 faults.append(f"stream {stream.name!r}: `fuse` and `fuser` belong together")
             faults += [f"stream {stream.name!r} fuses {unknown_name('stream', n, names[:i])}" for n in stream.fuse if n not in names[:i]]
         for scale, spec in self.scales.items():
-            faults += [f"scale {scale!r}: encoder for {unknown_name('stream', n, names)}" for n in spec.encoders if n not in names]
+            faults += [
+                f"scale {scale!r}: encoder for {unknown_name('stream', n, names)}" for n in spec.encoders if n not in {*names, *MEASURED}
+            ]
             faults += [
                 f"scale {scale!r} names no encoder for stream {s.name!r}"
                 for s in self.streams

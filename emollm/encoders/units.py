@@ -24,6 +24,7 @@ class UnitEncoder(nn.Module):
 
     width = WIDTH
     average: Tensor
+    later_heads = ("seen.",)  # not shipped
 
     def __init__(self, *, dropout: float = 0.1) -> None:
         super().__init__()

@@ -68,5 +68,6 @@ def train_encoders(
         trained["units"] = train_track(units, tracks, steps=unit_steps // 2, seed=seed, say=tell)
     for name, encoder in trained.items():
         state = {k: v.half() if v.is_floating_point() else v for k, v in encoder.state_dict().items()}
+        state = {k: v for k, v in state.items() if not (name == "units" and k.startswith("seen."))}  # of use in training alone
         save_file({k: v.contiguous() for k, v in state.items()}, out / f"{name}.safetensors")
     return out
