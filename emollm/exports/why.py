@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 MOST, UNITS_SHOWN, AROUND_S = 3, 6, 3.0
 LEAST_UNIT = 0.12
+_RESTLESS = ("eyeBlink", "eyeLook")
 
 
 def why_rows(analysis: Analysis, verdict: Verdict) -> list[dict[str, Any]]:
-    """For each peak what was measured there: units that stand out from the person's own median, pitch against their median, words."""
+    """For each peak what was measured there: units that stand out from the person's own calm, pitch against their median, words."""
     return [_row(analysis, peak) for peak in verdict.peaks]
 
 
@@ -49,11 +50,15 @@ def _row(analysis: Analysis, peak: Peak) -> dict[str, Any]:
 
 
 def standing_out(face: FaceReading, at: int) -> dict[str, float]:
-    """Facial units of one frame that are above the person's own median, strongest first; empty without an encoder that knows units."""
+    """Facial units of one frame that are above the person's own calm, strongest first; empty without an encoder that knows units.
+
+    Calm is what a unit falls to in a fifth of the frames, since some people smile through most of a clip. Blinks and gaze come and go by
+    themselves and are left out.
+    """
     if face.units is None:
         return {}
-    usual = np.median(face.units, 0) if len(face.units) > 8 else np.zeros(face.units.shape[1])
-    more = face.units[at] - usual
+    usual = np.percentile(face.units, 20, axis=0) if len(face.units) > 8 else np.zeros(face.units.shape[1])
+    more = np.where([name.startswith(_RESTLESS) for name in UNITS], 0, face.units[at] - usual)
     order = [int(i) for i in np.argsort(-more) if more[i] >= LEAST_UNIT][:UNITS_SHOWN]
     return {UNITS[i]: round(float(face.units[at, i]), 2) for i in order}
 
