@@ -1,9 +1,10 @@
 """Who leads a clip: the person its maker most likely filmed.
 
-Rule, summed over the frames a person is in: square root of the face's share of the picture, times how central it is, times how sharp it is,
-times two while the person speaks. Whoever is seen in less than two fifths of the frames cannot lead while somebody else is seen in more.
+Rule, summed over the frames a person is in: the face's share of the picture, times how central it is, times how sharp it is, times 1.3 while
+the person speaks. Whoever is seen in less than two fifths of the frames cannot lead while somebody else is seen in more.
 
-Source: the idea of a main character is arXiv 2501.07978v1; Differs: the rule is ours.
+Source: the idea of a main character is arXiv 2501.07978v1; Differs: the rule is ours. With the root of the share and twice while speaking,
+whoever talks in the background led: 38 of 51 rendered clips right, against 50 as it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from emollm.values import FaceTrack, Floats
 
 LEAST_COVERAGE = 0.4
+SPEAKING = 0.3  # by which a speaking frame counts more
 OFF_CENTRE = 0.7  # distance from the middle, in half diagonals of a unit square, at which centrality has fallen to its least
 
 
@@ -41,7 +43,7 @@ def prominence(track: FaceTrack, sharpness: Floats, speaking: Floats, size: tupl
     areas = np.prod(track.boxes[:, 2:] - track.boxes[:, :2], axis=1) / (height * width)
     centres = (track.boxes[:, 2:] + track.boxes[:, :2]) / 2 / np.array([width, height]) - 0.5
     central = 1 - np.clip(np.linalg.norm(centres, axis=1), 0, OFF_CENTRE)
-    return float((np.sqrt(np.clip(areas, 0, None)) * central * sharpness * (1 + speaking)).sum())
+    return float((np.clip(areas, 0, None) * central * sharpness * (1 + SPEAKING * speaking)).sum())
 
 
 def _largest(track: FaceTrack) -> float:
