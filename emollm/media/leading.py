@@ -1,7 +1,7 @@
 """Who leads a clip: the person its maker most likely filmed.
 
-Rule, summed over the frames a person is in: the face's share of the picture, times how central it is, times how sharp it is, times 1.3 while
-the person speaks. Whoever is seen in less than two fifths of the frames cannot lead while somebody else is seen in more.
+Rule, summed over the frames a person is in: the face's share of the picture, times how central it is, times how sharp it is, times 1.3
+while the person speaks. Whoever is seen in less than two fifths of the frames cannot lead while somebody else is seen in more.
 
 Source: the idea of a main character is arXiv 2501.07978v1; Differs: the rule is ours. With the root of the share and twice while speaking,
 whoever talks in the background led: 38 of 51 rendered clips right, against 50 as it is.
