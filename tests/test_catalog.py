@@ -59,7 +59,7 @@ def test_unknown_names_list_the_known():
 def test_all_faults_of_a_recipe_come_at_once(tmp_path):
     text = (catalog.folder("adapters") / "emollm.toml").read_text("utf-8")
     broken = text.replace('fuse = ["face", "voice"]', 'fuse = ["face", "vioce"]').replace(
-        'encoders = { face = "ours", voice = "ours",', "encoders = {", 1
+        'encoders = { face = "ours", units = "ours", voice = "ours",', "encoders = {", 1
     )
     path = tmp_path / "broken.toml"
     path.write_text(broken, "utf-8")
