@@ -47,7 +47,7 @@ class FaceTrack:
     times_s: Floats  # [n]
     boxes: Floats  # [n, 4]
     landmarks: Floats  # [n, 468, 3], pixels; z on the scale of x
-    irises: Floats  # [n, 2, 3]: centre x, y and radius in pixels; subject's right eye first; NaN when closed or unseen
+    irises: Floats  # [n, 2, 3]: centre x, y and radius in pixels; subject's right eye first; NaN where not looked for
     scores: Floats  # [n] face presence in [0, 1]
 
 

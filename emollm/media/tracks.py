@@ -60,14 +60,21 @@ def box_of(landmarks: Floats) -> Floats:
 
 
 class FaceTracker:
-    """Finds and follows the faces of a clip. Not thread-safe: the networks hold state."""
+    """Finds and follows the faces of a clip. Not thread-safe: the networks hold state.
 
-    def __init__(self, folder: Path, *, threads: int = 1, most: int = 8) -> None:
+    Args:
+        folder: With MediaPipe's files.
+        threads: Of the networks.
+        most: People followed at once.
+        irises: Find them too; nothing measured here needs them, and they take a third of the time.
+    """
+
+    def __init__(self, folder: Path, *, threads: int = 1, most: int = 8, irises: bool = False) -> None:
         self._wide = FaceDetector(folder, threads=threads)
         # Sees faces that fill the picture, which the full-range network was not trained on.
         self._close = FaceDetector(folder, threads=threads, model="face_detection_short_range.tflite")
         self.mesh = FaceMesh(folder, threads=threads)
-        self.iris = IrisFinder(folder, threads=threads)
+        self.iris = IrisFinder(folder, threads=threads) if irises else None
         self.most = most
 
     def find(self, image: Image) -> list[tuple[Floats, float]]:
@@ -220,7 +227,7 @@ class Following:
         person.boxes.append(box_of(landmarks))
         person.last = landmarks
         person.landmarks.append(landmarks.astype(np.float32))
-        person.irises.append(self._tracker.iris(image, landmarks))
+        person.irises.append(self._tracker.iris(image, landmarks) if self._tracker.iris is not None else np.full((2, 3), np.nan))
         person.scores.append(presence)
         # Looks are learned once a second at most, and only where nobody else is near enough to lend colours.
         others = [p for p in self._persons if p is not person and p.index and p.index[-1] >= self._frame - 1]

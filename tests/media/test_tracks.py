@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not weights.ready("mediapipe-face"), reason="nee
 
 @pytest.fixture(scope="module")
 def tracker():
-    return FaceTracker(weights.locate("mediapipe-face"))
+    return FaceTracker(weights.locate("mediapipe-face"), irises=True)
 
 
 @pytest.fixture(scope="module")
