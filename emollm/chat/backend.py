@@ -44,8 +44,8 @@ class Reply:
         return "".join(self._pieces)
 
 
-class ChatBackend(Protocol):
-    """Anything that can look at clips, chat about them and score labels."""
+class Scorer(Protocol):
+    """Anything that can look at clips and score labels; all that a benchmark card needs."""
 
     @property
     def system(self) -> str:
@@ -70,14 +70,18 @@ class ChatBackend(Protocol):
         """
         ...
 
+    def score(self, messages: Sequence[Message], labels: Sequence[str]) -> Mapping[str, float]:
+        """Probability of each label as the answer to the last message; sums to 1."""
+        ...
+
+
+class ChatBackend(Scorer, Protocol):
+    """A scorer that chats as well."""
+
     def forget(self, path: Path) -> None:
         """Drop all that is kept of a clip; it is the caller who deletes the file, afterwards."""
         ...
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """Answer the last message, which must be the user's."""
-        ...
-
-    def score(self, messages: Sequence[Message], labels: Sequence[str]) -> Mapping[str, float]:
-        """Probability of each label as the answer to the last message; sums to 1."""
         ...

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from emollm.chat.backend import Scorer
 from emollm.data.prompts import label_question
 from emollm.encoders.explain import Explanation
 from emollm.perception import Perception, Progress
@@ -17,14 +18,6 @@ from emollm.watch import CloseUp, Keepsakes
 LABELS = ("neutral", "happy", "sad", "surprise", "angry", "fear", "disgust")
 BEFORE = 3  # lines that are read along with the one asked about
 LONGEST = 240  # letters of a line
-
-
-class Scorer(Protocol):
-    """What is needed of a chat backend."""
-
-    def score(self, messages: Sequence[Message], labels: Sequence[str]) -> Mapping[str, float]:
-        """Probability of each label as the answer to the last message."""
-        ...
 
 
 def read_words(words: Transcript, scorer: Scorer, progress: Callable[[float], None] | None = None) -> Transcript:

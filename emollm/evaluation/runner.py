@@ -7,10 +7,10 @@ import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from emollm import __version__
-from emollm.chat.backend import Progress
+from emollm.chat.backend import Scorer
 from emollm.data.corpus import Corpus, Item
 from emollm.data.prompts import label_question
 from emollm.data.texts import dialogue_text, with_context
@@ -19,37 +19,10 @@ from emollm.evaluation import floors
 from emollm.evaluation.cards import Card
 from emollm.evaluation.metrics import METRICS, calibration_by_luck, calibration_error, concordance, confusion, interval
 from emollm.evaluation.spoil import spoil
-from emollm.values import Analysis, Floats, Message
+from emollm.values import Floats, Message
 
 STREAMS = {"face": "face", "speech": "voice"}
 DIMENSIONS = ("arousal", "valence", "dominance")
-
-
-class Scorer(Protocol):
-    """What a card needs of a backend: every ChatBackend has it."""
-
-    @property
-    def system(self) -> str:
-        """See ChatBackend."""
-        ...
-
-    @property
-    def scale(self) -> str:
-        """See ChatBackend."""
-        ...
-
-    @property
-    def version(self) -> str:
-        """See ChatBackend."""
-        ...
-
-    def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
-        """See ChatBackend."""
-        ...
-
-    def score(self, messages: Sequence[Message], labels: Sequence[str]) -> Mapping[str, float]:
-        """See ChatBackend."""
-        ...
 
 
 def evaluate(
