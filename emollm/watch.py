@@ -22,6 +22,7 @@ from emollm.media.align import crop_face, normalise_landmarks
 from emollm.media.detector import Image
 from emollm.media.pose import frontal, head_pose
 from emollm.media.tracks import FaceTracker, Following
+from emollm.processor import fast_math
 from emollm.values import FaceTrack, Floats
 
 BATCH = 32
@@ -167,11 +168,13 @@ class Watcher:
         landmarks = np.stack(person.landmarks)
         encode = self._face.both_ways if few else self._face
         points = np.stack([normalise_landmarks(p) for p in landmarks]).astype(np.float32)
-        tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(points))
+        with fast_math():
+            tokens = encode(torch.from_numpy(np.stack(person.crops)), torch.from_numpy(points)).float()
         moved = condition = None
         if self._units is not None:
             ahead = torch.from_numpy(frontal(landmarks).astype(np.float32))
-            moved = self._units(torch.from_numpy(np.stack(person.large)), ahead)
+            with fast_math():
+                moved = self._units(torch.from_numpy(np.stack(person.large)), ahead).float()
             condition = self._units.condition(moved).numpy()
             person.large.clear()
         measures = face_measures(points)

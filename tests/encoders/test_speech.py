@@ -4,14 +4,41 @@ from paths import HAVE_WEIGHTS, SAMPLES
 
 from emollm import weights
 from emollm.encoders.prosody import speech_spans
-from emollm.encoders.speech import Whisper, _segments, joined, windows_of
+from emollm.encoders.speech import Spoken, Whisper, _segments, joined, windows_of
 from emollm.media.decode import decode_clip
 
 
 def test_windows_cut_in_pauses():
     assert windows_of(10.0, ()) == [(0.0, 10.0)]
     spans = ((0.0, 20.0), (21.0, 50.0))
-    assert windows_of(50.0, spans) == [(0.0, 20.5), (20.5, 49.5), (49.5, 50.0)]
+    cuts = windows_of(50.0, spans)
+    assert [b for _, b in cuts[:-1]] == [a for a, _ in cuts[1:]] and cuts[0][0] == 0 and cuts[-1][1] == 50
+    assert (20.5 in {b for _, b in cuts}) and all(b - a <= 29 for a, b in cuts)
+
+
+@pytest.mark.parametrize("seconds", [29.0, 29.1, 57.9, 58.1, 61.0, 87.0, 600.0])
+def test_windows_are_never_too_long(seconds):
+    rng = np.random.default_rng(0)
+    edges = np.sort(rng.uniform(0, seconds, 40))
+    cuts = windows_of(seconds, tuple(zip(edges[::2], edges[1::2], strict=True)))
+    assert max(b - a for a, b in cuts) <= 29 + 1e-9 and sum(b - a for a, b in cuts) == pytest.approx(seconds)
+    assert len(cuts) <= np.ceil(seconds / 29 / 0.85)
+
+
+def test_windows_written_down_together_say_what_they_say_alone(whisper):
+    sounds = [decode_clip(SAMPLES / f"sample_{name}.mp4").audio for name in ("joy", "sad")]
+    long = np.concatenate([sounds[0], sounds[1], sounds[0], sounds[1], sounds[0]])
+    spans = speech_spans(long)
+    windows = list(whisper.windows(long, spans))
+    assert len(windows) > 1
+    alone = [joined(whisper.windows(sound, speech_spans(sound))).transcript.text for sound in sounds]
+    together = " ".join(s.text for w in windows for s in w.segments)
+    letters = lambda text: "".join(c for c in text.lower() if c.isalpha() or c == " ").split()  # noqa: E731
+    wanted = letters(" ".join([*alone, *alone, alone[0]]))
+    assert abs(len(letters(together)) - len(wanted)) <= 3
+    assert sum(a == b for a, b in zip(letters(together), wanted, strict=False)) >= 0.8 * len(wanted)
+    starts = [w.start_s for window in windows for s in window.segments for w in s.words]
+    assert starts == sorted(starts)
 
 
 def test_time_stamps_are_parsed():
@@ -54,6 +81,6 @@ def test_short_windows_hear_what_whole_windows_hear(whisper):
     """The shortened window must cost no words."""
     audio = decode_clip(SAMPLES / "sample_sad.mp4").audio
     whole = np.pad(audio, (0, 29 * 16000 - len(audio)))
-    said = [whisper.transcribe(whisper.encode(a), language="en", seconds=8.0, spoken_until_s=6.6).text.lower() for a in (audio, whole)]
+    said = [whisper.transcribe([Spoken(whisper.encode(a)[-1], 8.0, 0.0, 6.6)], language="en")[0].text.lower() for a in (audio, whole)]
     words = [{"".join(c for c in w if c.isalpha()) for w in text.split()} for text in said]
     assert len(words[0] ^ words[1]) <= 1, said
