@@ -16,6 +16,7 @@ import torch
 
 from emollm import catalog, weights
 from emollm.data.conversation import PromptBuilder
+from emollm.encoders.base import BACKBONES, Backbone
 from emollm.encoders.face import FaceEncoder
 from emollm.encoders.scene import SceneEncoder
 from emollm.encoders.speech import Whisper
@@ -23,14 +24,17 @@ from emollm.encoders.toy import ToySpeech
 from emollm.encoders.units import UnitEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.errors import CheckpointError
+from emollm.lazy import resolve
 from emollm.media.decode import DEFAULT_LIMITS, Limits
 from emollm.media.tracks import FaceTracker
 from emollm.model.emotion_model import EmotionModel
 from emollm.model.tokenizer import load_tokenizer
 from emollm.perception import Perception
 from emollm.quiet import quiet_transformers
-from emollm.recipe import Recipe, load_recipe
+from emollm.recipe import BackboneSpec, Recipe, ScaleSpec, load_recipe
 
+DEFAULT, DEFAULT_SCALE = "emollm", "mini"  # whose encoders measure faces and voices in every system
+OURS = "ours"
 MOST_SECONDS = 4 * 3600.0  # of a clip that is measured without being talked about
 
 
@@ -71,33 +75,68 @@ def build_perception(
     """
     recipe = load_recipe(system)
     spec = recipe.at(scale)
-    folder = own or shipped_folder(recipe, scale)
     torch.manual_seed(0)
     face, voice = FaceEncoder(), VoiceEncoder()
-    if spec.encoders.get("face") == "ours":
-        load_encoder(face, folder / "face.safetensors")
-    if spec.encoders.get("voice") == "ours":
-        load_encoder(voice, folder / "voice.safetensors")
     if scale == "toy":
         tracker = FaceTracker(weights.locate("mediapipe-face")) if weights.ready("mediapipe-face") else None
+        scenery = SceneEncoder().eval() if "scene" in spec.encoders else None
         return Perception(
-            face=face, voice=voice, scene=SceneEncoder().eval(), speech=ToySpeech(), tracker=tracker, limits=limits, units=UnitEncoder()
+            face=face,
+            voice=voice,
+            scene=scenery,
+            speech=ToySpeech(),
+            tracker=tracker,
+            limits=limits,
+            units=UnitEncoder(),
+            backbones=build_backbones(spec),
         )
+    # What is measured is measured by our own encoders in every system; the streams of others come from their backbones.
+    ours = spec.encoders if not spec.backbones else load_recipe(DEFAULT).at(DEFAULT_SCALE).encoders
+    folder = own or (shipped_folder(recipe, scale) if not spec.backbones else shipped_folder(load_recipe(DEFAULT), DEFAULT_SCALE))
+    if ours.get("face") == "ours":
+        load_encoder(face, folder / "face.safetensors")
+    if ours.get("voice") == "ours":
+        load_encoder(voice, folder / "voice.safetensors")
     scene = spec.encoders.get("scene")
     units = None
-    if spec.encoders.get("units") == "ours":
+    if ours.get("units") == "ours":
         units = UnitEncoder()
         load_encoder(units, folder / "units.safetensors")
     return Perception(
         face=face,
         units=units,
         voice=voice,
-        scene=SceneEncoder.from_folder(weights.locate(scene)) if scene else None,
+        scene=SceneEncoder.from_folder(weights.locate(scene)) if isinstance(scene, str) else None,
         speech=Whisper(weights.locate("whisper-base")),
         tracker=FaceTracker(weights.locate("mediapipe-face"), threads=threads),
         transcribe=transcribe,
         limits=limits,
+        backbones=build_backbones(spec),
     )
+
+
+def build_backbones(spec: ScaleSpec) -> dict[str, Backbone]:
+    """The frozen encoders of a scale beyond the measuring layer, with their weights or, where none are named, random ones.
+
+    Raises:
+        CheckpointError: If weights are missing; the message names the command that fetches them.
+    """
+    found: dict[str, Backbone] = {}
+    made: list[tuple[BackboneSpec, Backbone]] = []
+    for name, wanted in spec.backbones.items():
+        same = next((backbone for other, backbone in made if other == wanted), None)
+        if same is not None:  # one tower, read for the whole picture and for the face
+            found[name] = same
+            continue
+        kind = resolve("backbone", wanted.kind, BACKBONES)
+        if wanted.weights == OURS:
+            found[name] = kind.from_folder(shipped_folder(load_recipe(DEFAULT), DEFAULT_SCALE), **wanted.options)
+        elif wanted.weights is not None:
+            found[name] = kind.from_folder(weights.locate(wanted.weights), **wanted.options)
+        else:
+            found[name] = kind.from_config(**wanted.options)
+        made.append((wanted, found[name]))
+    return found
 
 
 def perception_maker(system: str, scale: str, own: Path | None = None) -> Any:
@@ -113,7 +152,11 @@ def measuring_maker(system: str, scale: str, fps: float, seconds: float = MOST_S
 def encoders_key(system: str, scale: str, own: Path | None = None) -> str:
     """Short identity of the encoders of a scale, their weights included: features of one key must not meet those of another."""
     recipe = load_recipe(system)
-    digest = hashlib.sha256(json.dumps(recipe.at(scale).encoders, sort_keys=True).encode())
+    spec = recipe.at(scale)
+    named = {n: e if isinstance(e, str) else e.model_dump() for n, e in spec.encoders.items()}
+    digest = hashlib.sha256(json.dumps(named, sort_keys=True).encode())
+    if spec.backbones and scale != "toy" and own is None:
+        digest.update(encoders_key(DEFAULT, DEFAULT_SCALE).encode())  # what finds the faces
     for name in ("face", "voice", "units"):
         path = (own or shipped_folder(recipe, scale)) / f"{name}.safetensors"
         if recipe.at(scale).encoders.get(name) == "ours" and path.is_file():
@@ -189,7 +232,8 @@ def build(
         model = EmotionModel.from_recipe(recipe, scale, llm_folder=folder, dtype=dtype)
     else:
         model = EmotionModel.from_adapters(home, llm_folder=folder, dtype=dtype)
-    prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt)
+    marked = [s.name for s in recipe.streams if s.marks]
+    prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt, recipe.layout, marked)
     seeing_own = (home / "face.safetensors").is_file()
     seeing = perception or build_perception(system, scale, home if seeing_own else None)
     version = "untrained" if untrained else _version(home, encoders_key(system, scale, home if seeing_own else None))

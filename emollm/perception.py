@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emollm.encoders import cues
+from emollm.encoders.base import Backbone
 from emollm.encoders.explain import Explanation, explain_face
 from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.scene import SceneEncoder
@@ -31,6 +32,7 @@ from emollm.listen import Listened, Listener, Speech
 from emollm.media.decode import DEFAULT_LIMITS, Limits, Reel, digest_of
 from emollm.media.leading import lead_order
 from emollm.media.tracks import FaceTracker
+from emollm.sights import SIGHT_PX, look_at, sense
 from emollm.values import Analysis, Clip, FaceReading, Features, Floats, VoiceReading
 from emollm.watch import CloseUp, Keepsakes, Watched, WatchedFace, Watcher
 
@@ -57,7 +59,9 @@ class Perception:
         limits: Limits = DEFAULT_LIMITS,
         keep: int = 16,
         transcribe: bool = True,
+        backbones: Mapping[str, Backbone] | None = None,
     ) -> None:
+        self._backbones = dict(backbones or {})
         self._face, self._units, self._scene = face.eval(), units.eval() if units is not None else None, scene
         self._listener = Listener(voice.eval(), speech, transcribe=transcribe)
         self._tracker = tracker
@@ -132,6 +136,11 @@ class Perception:
             seen = self._scene(self._scene.prepare([watched.glimpses[i].image for i in picks])).mean(0)
             features["scene"] = _features(seen[None])
         timings["scene"] = time.perf_counter() - began
+        if self._backbones:
+            began = time.perf_counter()
+            main = cast[0].track if cast else None
+            features |= sense(self._backbones, look_at(watched.pictures, main, source.audio, voice.spans_s if voice is not None else ()))
+            timings["backbones"] = time.perf_counter() - began
         report(1.0, "done")
         analysis = Analysis(
             name=source.name,
@@ -156,7 +165,7 @@ class Perception:
 
     def _watch(self, source: Reel | _Shown, timings: dict[str, float], report: Progress) -> Watched:
         timings |= {"decode": 0.0, "faces": 0.0}
-        watcher = Watcher(self._face, self._units, self._tracker)
+        watcher = Watcher(self._face, self._units, self._tracker, SIGHT_PX if self._backbones else 0)
         report(0.0, "reading the clip")
         mark = time.perf_counter()
         for number, (time_s, image) in enumerate(source.frames()):

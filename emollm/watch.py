@@ -29,6 +29,7 @@ BATCH = 32
 FEW_FRAMES = 4  # a face seen in so few frames is encoded with its mirror image as well
 GLIMPSES = 96
 GLIMPSE_PX = 240
+PICTURES = 32
 CLOSE_UP_S = 2.0  # one close-up of each person in so many seconds
 _NEUTRAL = EXPRESSIONS.index("neutral")
 
@@ -39,7 +40,7 @@ class Glimpse:
 
     frame: int
     time_s: float
-    image: NDArray[np.uint8]  # [h, GLIMPSE_PX, 3]
+    image: NDArray[np.uint8]  # [h, w, 3]; w is GLIMPSE_PX, or what was asked for
     factor: float  # its size over the frame's
 
 
@@ -78,6 +79,7 @@ class Watched:
     size: tuple[int, int] = (1, 1)
     cuts_s: tuple[float, ...] = ()
     crowd: int = 0  # most faces the detector saw at once
+    pictures: tuple[Glimpse, ...] = ()  # larger ones, for backbones; only where they were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +104,21 @@ class _Pending:
 
 
 class Watcher:
-    """Sees one clip, frame by frame. Without a tracker it finds nobody, without a unit encoder it measures no facial units."""
+    """Sees one clip, frame by frame. Without a tracker it finds nobody, without a unit encoder it measures no facial units.
 
-    def __init__(self, face: FaceEncoder, units: UnitEncoder | None, tracker: FaceTracker | None) -> None:
+    Args:
+        face: Of expressions.
+        units: Of facial units.
+        tracker: Of people.
+        picture_px: Width of larger pictures to keep for backbones; none are kept if 0.
+    """
+
+    def __init__(self, face: FaceEncoder, units: UnitEncoder | None, tracker: FaceTracker | None, picture_px: int = 0) -> None:
         self._face, self._units = face, units
         self._following: Following | None = tracker.follow() if tracker is not None else None
         self._people: dict[int, _Pending] = {}
-        self._glimpses = _Spread(GLIMPSES)
+        self._glimpses = _Spread(GLIMPSES, GLIMPSE_PX)
+        self._pictures = _Spread(PICTURES, picture_px) if picture_px else None
         self._frames = 0
         self._size = (1, 1)
 
@@ -116,6 +126,8 @@ class Watcher:
         """The next frame."""
         self._size = (image.shape[0], image.shape[1])
         self._glimpses.offer(self._frames, time_s, image)
+        if self._pictures is not None:
+            self._pictures.offer(self._frames, time_s, image)
         self._frames += 1
         for seen in self._following.see(time_s, image) if self._following is not None else ():
             person = self._people.setdefault(seen.person, _Pending())
@@ -132,7 +144,7 @@ class Watcher:
     def finish(self) -> Watched:
         """After the last frame."""
         if self._following is None:
-            return Watched(glimpses=self._glimpses.kept, frames=self._frames, size=self._size)
+            return Watched(glimpses=self._glimpses.kept, frames=self._frames, size=self._size, pictures=self._kept_pictures)
         faces = []
         for number, track in self._following.finish():
             person = self._people[number]
@@ -153,7 +165,13 @@ class Watcher:
                 )
             )
         following = self._following
-        return Watched(tuple(faces), self._glimpses.kept, self._frames, self._size, tuple(following.cuts_s), following.crowd)
+        return Watched(
+            tuple(faces), self._glimpses.kept, self._frames, self._size, tuple(following.cuts_s), following.crowd, self._kept_pictures
+        )
+
+    @property
+    def _kept_pictures(self) -> tuple[Glimpse, ...]:
+        return self._pictures.kept if self._pictures is not None else ()
 
     @torch.inference_mode()
     def _joined_units(self, moved: Sequence[Tensor | None], track: FaceTrack) -> Floats | None:
@@ -202,8 +220,8 @@ def sharpness_of(crop: NDArray[np.uint8]) -> float:
 class _Spread:
     """Glimpses spread evenly over a clip whose length is not known: when too many, every second one goes."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._every = most, 1
+    def __init__(self, most: int, width: int) -> None:
+        self._most, self._width, self._every = most, width, 1
         self._kept: list[Glimpse] = []
 
     @property
@@ -213,8 +231,8 @@ class _Spread:
     def offer(self, frame: int, time_s: float, image: Image) -> None:
         if frame % self._every:
             return
-        factor = GLIMPSE_PX / image.shape[1]
-        small = cv2.resize(image, (GLIMPSE_PX, max(1, round(image.shape[0] * factor))), interpolation=cv2.INTER_AREA)
+        factor = self._width / image.shape[1]
+        small = cv2.resize(image, (self._width, max(1, round(image.shape[0] * factor))), interpolation=cv2.INTER_AREA)
         self._kept.append(Glimpse(frame, time_s, np.asarray(small, np.uint8), factor))
         if len(self._kept) > self._most:
             self._kept = self._kept[::2]

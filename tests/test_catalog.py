@@ -20,17 +20,18 @@ RECIPES = sorted(catalog.folder("adapters").rglob("*.toml"))
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
 def test_every_recipe_builds_and_learns(path):
     parts = build(str(path), "toy")
-    widths = {s.name: s.width for s in parts.recipe.streams}
-    seen = {n: torch.randn(2, w) for n, w in widths.items() if not next(s for s in parts.recipe.streams if s.name == n).fuse}
+    widths = parts.recipe.widths("toy")
+    seen = {s.name: torch.randn(2, widths[s.name]) for s in parts.recipe.streams if not s.fuse}
     view = ClipView("video", 3.0, dict.fromkeys(seen, 2))
     encoded = parts.prompts.build([Turn("user", "How?", clip=view), Turn("assistant", "happy", learn=True)], answer=False)
     batch = pad_prompts([encoded], parts.prompts.end_id)
     loss = parts.model(**batch, features=pad_features([seen], parts.model.streams, widths)).loss
     loss.backward()
     assert torch.isfinite(loss)
-    for name in parts.model.streams:
-        gradients = [p.grad for p in parts.model.projectors[name].parameters() if p.grad is not None]
-        assert gradients and any(g.abs().sum() > 0 for g in gradients), f"stream {name} does not learn"
+    for kind, learning in (("projector", parts.model.projectors), ("fuser", parts.model.fusers)):
+        for name, part in learning.items():
+            gradients = [p.grad for p in part.parameters() if p.grad is not None]
+            assert gradients and any(g.abs().sum() > 0 for g in gradients), f"{kind} of stream {name} does not learn"
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)

@@ -6,7 +6,7 @@ from pathlib import Path
 import emollm
 
 ROOT = Path(emollm.__file__).parent
-BASE = {"values", "units", "errors", "lazy", "quiet", "catalog", "recipe", "__init__"}
+BASE = {"values", "units", "errors", "lazy", "quiet", "processor", "catalog", "recipe", "__init__"}
 # room -> rooms it may import
 ALLOWED = {
     "media": BASE,
@@ -16,16 +16,17 @@ ALLOWED = {
     "recipe": {"catalog", "errors"},
     "watch": BASE | {"media", "encoders"},
     "listen": BASE | {"media", "encoders"},
-    "perception": BASE | {"media", "encoders", "watch", "listen"},
+    "sights": BASE | {"media", "encoders", "watch"},
+    "perception": BASE | {"media", "encoders", "watch", "listen", "sights"},
     "model": BASE | {"projectors", "weights"},
-    "data": BASE | {"model"},
+    "data": BASE | {"model", "sights"},
     "batch": BASE | {"perception", "watch", "verdict", "exports", "encoders", "media"},
     "build": BASE | {"perception", "model", "data", "encoders", "media", "weights"},
     "verdict": BASE,
     "exports": BASE | {"watch", "verdict"},
     "training": BASE | {"build", "data", "model", "encoders", "media", "weights", "synth"},
     "synth": BASE | {"weights", "data", "encoders", "media"},
-    "chat": BASE | {"build", "data", "model", "perception", "watch", "encoders", "media"},
+    "chat": BASE | {"build", "data", "model", "perception", "watch", "sights", "encoders", "media"},
     "evaluation": BASE | {"chat", "data", "media", "perception", "synth"},
     "serving": BASE | {"chat", "media", "exports"},
 }

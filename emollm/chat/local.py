@@ -9,6 +9,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from torch import Tensor
 from emollm.build import Parts, build
 from emollm.chat import safety
 from emollm.chat.backend import Progress, Reply
+from emollm.data.collate import pad_guides
 from emollm.data.conversation import ClipView, Encoded, Turn
 from emollm.errors import BackendError
 from emollm.media.decode import digest_of
+from emollm.sights import chosen
 from emollm.values import Analysis, Message, Sampling, Usage
 
 CONTEXT = 4096  # positions; older turns are dropped beyond it
@@ -125,7 +128,7 @@ class LocalBackend:
         """Messages to a prompt, its embeddings [1, L, D_llm], the identity of each position, and how long looking took."""
         timings: dict[str, float] = {}
         began = time.perf_counter()
-        analyses = {path: self.analyze(path) for m in messages for path in m.clips}
+        analyses = {path: self._taken(self.analyze(path)) for m in messages for path in m.clips}
         timings["analyze"] = time.perf_counter() - began
         began = time.perf_counter()
         kept = list(messages)
@@ -146,9 +149,14 @@ class LocalBackend:
         timings["prompt"] = time.perf_counter() - began
         return encoded, embeds, owner, timings
 
+    def _taken(self, analysis: Analysis) -> Analysis:
+        """A clip with the features that the system's streams take."""
+        return replace(analysis, features=chosen(self._parts.recipe, analysis.features))
+
     def _embed(self, encoded: Encoded, clips: Sequence[Analysis]) -> Tensor:
         ids, slots = torch.tensor([encoded.input_ids]), torch.tensor([encoded.slots])
-        parts = [self._model.project({n: (f.tokens, f.mask) for n, f in clip.features.items()}) for clip in clips]
+        guide = pad_guides([encoded], self._parts.prompts.end_id)
+        parts = [self._model.project({n: (f.tokens, f.mask) for n, f in clip.features.items()}, guide) for clip in clips]
         joined = {}
         for name in self._model.streams:
             having = [p[name] for p in parts if name in p]
@@ -273,11 +281,12 @@ def _turns(messages: Sequence[Message], analyses: Mapping[Path, Analysis]) -> tu
 def _owners(encoded: Encoded, model: Any, clips: Sequence[Analysis]) -> list[tuple[int, int, str]]:
     """What makes each position the same as another: its id, its slot, and for slots whose clip it shows."""
     owners: list[tuple[int, int, str]] = []
+    asked = str(hash(tuple(encoded.guide))) if model.guided else ""  # the same clip looks different in the light of another question
     queues: dict[int, list[str]] = {i: [] for i in range(len(model.streams))}
     for clip in clips:
         counts = model.counts({n: f.tokens.shape[1] for n, f in clip.features.items()})
         for i, name in enumerate(model.streams):
-            queues[i] += [f"{clip.digest}:{k}" for k in range(counts[name])]
+            queues[i] += [f"{clip.digest}:{k}:{asked}" for k in range(counts[name])]
     for token, slot in zip(encoded.input_ids, encoded.slots, strict=True):
         owners.append((token, slot, queues[slot].pop(0) if slot >= 0 else ""))
     return owners

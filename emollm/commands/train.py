@@ -20,6 +20,9 @@ def train(
     stage: Annotated[str | None, typer.Option(help="Run this stage only, from the weights of the one before.")] = None,
     start: Annotated[Path | None, typer.Option(help="Begin from these adapters, for a short re-training.")] = None,
     encoders: Annotated[Path | None, typer.Option(help="Folder with our encoders; the shipped ones if not given.")] = None,
+    features: Annotated[
+        Path | None, typer.Option(help="Folder of encoded media, shared between systems; inside --out if not given.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes for encoding.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of torch while training.")] = 2,
     shrink: Annotated[float, typer.Option(help="Share of the data to use, for a quick trial.")] = 1.0,
@@ -49,7 +52,7 @@ def train(
                 bars.console.print(f"{what}: {share:.0%} {detail}")
 
         done = run(
-            system, scale, data, folder, resume=resume, only=stage, start=start, own=encoders, workers=workers, shrink=shrink,
-            renders=renders, seed=seed, say=say,
+            system, scale, data, folder, resume=resume, only=stage, start=start, own=encoders, features=features, workers=workers,
+            shrink=shrink, renders=renders, seed=seed, say=say,
         )  # fmt: skip
     typer.echo(f"trained adapters are in {done}")

@@ -56,14 +56,22 @@ def pad_prompts(prompts: Sequence[Encoded], pad_id: int, *, left: bool = False) 
     }
 
 
+def pad_guides(prompts: Sequence[Encoded], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Questions to ids [B, Q] and mask [B, Q]; Q is at least 1."""
+    longest = max(1, *(len(p.guide) for p in prompts))
+    lengths = torch.tensor([len(p.guide) for p in prompts])
+    ids = torch.tensor([p.guide + [pad_id] * (longest - len(p.guide)) for p in prompts])
+    return ids, torch.arange(longest) < lengths[:, None]
+
+
 class Batches(torch.utils.data.Dataset[list[int]]):
     """Which samples go together: alike in length, about `batch_tokens` positions a batch, the order shuffled by seed."""
 
-    def __init__(self, samples: Sequence[Sample], prompts: PromptBuilder, *, batch_tokens: int, seed: int) -> None:
+    def __init__(self, samples: Sequence[Sample], prompts: PromptBuilder, *, batch_tokens: int, seed: int, longest: int = LONGEST) -> None:
         encoded = [(s, prompts.build(s.turns, answer=False)) for s in samples]
         # Answers are told apart by their first tokens; two that begin alike share their probability.
         self.first_ids = {name: prompts.text(name)[0] for s in samples for name in s.shares}
-        self.kept = [(s, e) for s, e in encoded if len(e.input_ids) <= LONGEST]
+        self.kept = [(s, e) for s, e in encoded if len(e.input_ids) <= longest]
         rng = random.Random(seed)
         order = sorted(range(len(self.kept)), key=lambda i: len(self.kept[i][1].input_ids) + rng.uniform(0, 8))
         self._batches = list(_fill(order, [len(e.input_ids) for _, e in self.kept], batch_tokens))
@@ -99,7 +107,9 @@ class Collate:
         """Inputs of `EmotionModel.forward`."""
         chosen = [self._kept[i] for row in rows for i in row]
         features = pad_features([s.features for s, _ in chosen], self._streams, self._widths)
-        return {**pad_prompts([e for _, e in chosen], self._pad_id), **self._shares([s for s, _ in chosen]), "features": features}
+        prompts = [e for _, e in chosen]
+        shares = self._shares([s for s, _ in chosen])
+        return {**pad_prompts(prompts, self._pad_id), **shares, "features": features, "guide": pad_guides(prompts, self._pad_id)}
 
     def _shares(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """Wanted probabilities of first answer tokens: ids and shares, both [B, M]; rows of zeros want nothing; may be empty."""

@@ -6,6 +6,7 @@ positions, not text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -61,16 +62,36 @@ class Encoded:
     input_ids: list[int]
     slots: list[int]
     labels: list[int]
+    guide: list[int] = field(default_factory=list)  # the question a clip came with
 
 
 class PromptBuilder:
-    """Lays out conversations for one tokenizer and one list of streams."""
+    """Lays out conversations for one tokenizer and one list of streams.
 
-    def __init__(self, tokenizer: Any, streams: Sequence[str], counts: Any, system_prompt: str) -> None:
+    Args:
+        tokenizer: Of the language model; its chat marks are `<|im_start|>` and `<|im_end|>`.
+        streams: Names in the order of the model's slots.
+        counts: `EmotionModel.counts`.
+        system_prompt: Put before every conversation that brings none.
+        layout: Lines of a clip's block, each with one `{stream}` or `{words}` in braces; a line whose stream the clip lacks is left out.
+        marked: Streams whose rows are told with their times.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        streams: Sequence[str],
+        counts: Any,
+        system_prompt: str,
+        layout: Sequence[str] = (),
+        marked: Sequence[str] = (),
+    ) -> None:
         self._tokenizer = tokenizer
         self._streams = {name: i for i, name in enumerate(streams)}
         self._counts = counts  # EmotionModel.counts: feature tokens available -> slots
         self._system_prompt = system_prompt
+        self._layout = [re.split(r"{([^{}]*)}", line) for line in layout]  # before, name, after
+        self._marked = frozenset(marked)
         self._start, self._end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
         self._fixed: dict[str, list[int]] = {}
 
@@ -90,6 +111,7 @@ class PromptBuilder:
         ids: list[int] = []
         slots: list[int] = []
         labels: list[int] = []
+        guide: list[int] = []
 
         def put(new: list[int], *, learn: bool = False, slot: int = TEXT) -> None:
             ids.extend(new)
@@ -101,6 +123,7 @@ class PromptBuilder:
         for turn in turns:
             put([self._start, *self._own(f"{turn.role}\n")])
             if turn.clip is not None:
+                guide = guide or self.text(turn.text)
                 for piece in self._clip(turn.clip):
                     if isinstance(piece, str):
                         put(self.text(piece))
@@ -111,7 +134,7 @@ class PromptBuilder:
             put(self._own("\n"))
         if answer:
             put([self._start, *self._own("assistant\n"), *self.text(begun)])
-        return Encoded(ids, slots, labels)
+        return Encoded(ids, slots, labels, guide)
 
     def text(self, text: str) -> list[int]:
         """Ids of plain text; control tokens written by a user stay letters."""
@@ -124,6 +147,28 @@ class PromptBuilder:
 
     def _clip(self, view: ClipView) -> list[str | tuple[int, int]]:
         """The clip's block: text pieces, and (stream index, count) for slots."""
+        return self._laid_out(view) if self._layout else self._ours(view)
+
+    def _laid_out(self, view: ClipView) -> list[str | tuple[int, int]]:
+        counts = self._counts(view.tokens)
+        pieces: list[str | tuple[int, int]] = []
+        for before, name, after in self._layout:
+            if name == "words":
+                pieces += [f"{before}{view.words[:LONGEST_WORDS]}{after}\n"] if view.words else []
+                continue
+            if not counts.get(name):
+                continue
+            index, marks = self._streams[name], view.marks_s.get(name, ())
+            pieces.append(before)
+            if name in self._marked and len(marks) == counts[name] > 1:
+                for mark in marks:
+                    pieces += [f" {mark:.1f} s", (index, 1)]
+            else:
+                pieces.append((index, counts[name]))
+            pieces.append(f"{after}\n")
+        return [p for p in pieces if p != ""]
+
+    def _ours(self, view: ClipView) -> list[str | tuple[int, int]]:
         counts = self._counts(view.tokens)
         pieces: list[str | tuple[int, int]] = [f"Clip: {'picture' if view.kind == 'image' else f'{view.kind}, {view.duration_s:.0f} s'}.\n"]
         for name, title in (("face", "Face"), ("voice", "Voice")):

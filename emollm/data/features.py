@@ -7,8 +7,8 @@ import json
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from torch import Tensor
 from emollm.data.conversation import ClipView
 from emollm.data.corpus import Corpus, Item
 from emollm.errors import DataError, MediaError
+from emollm.recipe import Recipe
+from emollm.sights import chosen
+from emollm.values import Features
 
 SHARD = 500
 
@@ -31,6 +34,12 @@ class Seen:
     item: Item
     view: ClipView
     features: dict[str, Tensor]  # stream -> [N, D_enc] float16
+    pace: Mapping[str, int] = field(default_factory=dict)  # stream -> `Stream.frames`; 0 where it is not named
+
+    @property
+    def has_face(self) -> bool:
+        """Whether it shows somebody's face."""
+        return self.item.modality == "face" and bool(self.features) and self.view.persons > 0
 
 
 class FeatureStore:
@@ -79,8 +88,8 @@ class FeatureStore:
                 if progress is not None:
                     progress(done, whole)
 
-    def load(self, items: Sequence[Item]) -> dict[str, Seen]:
-        """Item id -> what was seen; items in which nothing was found are left out.
+    def load(self, items: Sequence[Item], recipe: Recipe) -> dict[str, Seen]:
+        """Item id -> what a system's streams take of what was seen; items in which nothing was found are left out.
 
         Raises:
             DataError: If an item was never analysed.
@@ -88,13 +97,15 @@ class FeatureStore:
         wanted = {i.id: i for i in items}
         found: dict[str, Seen] = {}
         known: set[str] = set()
+        pace = {s.name: s.frames for s in recipe.streams if s.frames}
         for path in self._shards():
             with safe_open(path, "pt") as file:
                 ids, views = _ids_of(path), json.loads(file.metadata()["views"])
                 if wanted.keys().isdisjoint(ids):
                     continue
                 known.update(ids)
-                whole = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                kept = {s.feature for s in recipe.streams if not s.fuse}
+                whole = {name: file.get_tensor(name) for name in file.keys() if name in kept}  # noqa: SIM118
             at = dict.fromkeys(whole, 0)
             for key in ids:
                 view = views.get(key)
@@ -102,12 +113,17 @@ class FeatureStore:
                     continue
                 features = {}
                 for name, count in view["tokens"].items():
-                    features[name] = whole[name][at[name] : at[name] + count]
-                    at[name] += count
-                if features and key in wanted:
-                    view["marks_s"] = {k: tuple(v) for k, v in view["marks_s"].items()}
+                    if name in whole:
+                        rows = whole[name][at[name] : at[name] + count]
+                        at[name] += count
+                        features[name] = Features(
+                            rows[None], rows.new_ones(1, count, dtype=torch.bool), marks_s=tuple(view["marks_s"].get(name) or ())
+                        )
+                if key in wanted and (taken := chosen(recipe, features)):
+                    view["tokens"] = {n: f.tokens.shape[1] for n, f in taken.items()}
+                    view["marks_s"] = {n: f.marks_s for n, f in taken.items()}
                     view["cues"] = {k: tuple(tuple(w) for w in v) for k, v in view["cues"].items()}
-                    found[key] = Seen(wanted[key], ClipView(**view), features)
+                    found[key] = Seen(wanted[key], ClipView(**view), {n: f.tokens[0] for n, f in taken.items()}, pace)
         missing = wanted.keys() - known
         if missing:
             raise DataError(f"the features of {len(missing)} items, {min(missing)} among them, are not there; build them first.")

@@ -94,12 +94,12 @@ class Mixture:
                 made += [texts.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
             elif source.task == "talk":
                 teller = Storyteller(
-                    [s for s in found if "face" in s.features],
+                    [s for s in found if s.has_face],
                     [seen[i.id] for i in voices if i.id in seen],
                     self._sentences(source.words),
                     rng,
                 )
-                made += [teller.tell(s) for s in found if "face" in s.features]
+                made += [teller.tell(s) for s in found if s.has_face]
             elif source.task == "care":
                 pool = [i for i in drawn if not i.extra.get("negative_example")]
                 made += [texts.care(i, rng) for i in pool]
@@ -139,7 +139,7 @@ class Mixture:
     def _parts(self, faces: Sequence[Seen], voices: Sequence[Seen]) -> list[tasks.Sample]:
         """Two or three faces make a sequence; two in three have a voice whose label has nothing to do with the face's."""
         rng, made = self._rng, []
-        heap = [f for f in faces if "face" in f.features]
+        heap = [f for f in faces if f.has_face]
         while len(heap) > 1:
             taken = [heap.pop() for _ in range(min(len(heap), rng.choice((1, 2, 2, 2, 3))))]
             seen, marks = tasks.in_sequence(taken, rng)

@@ -84,7 +84,8 @@ class Storyteller:
         rng = self._rng
         label = face.item.label or "neutral"
         other = second_reading(face)
-        shape = rng.choices(("picture", "sequence", "pair", "clash", "voice", "nothing"), (20, 36, 18, 12, 12, 2))[0]
+        shares = (20, 36, 18, 12, 12, 2) if self._voices else (30, 66, 0, 0, 0, 4)
+        shape = rng.choices(("picture", "sequence", "pair", "clash", "voice", "nothing"), shares)[0]
         if shape == "nothing":
             duration = rng.uniform(1, 20)
             return Story(Seen(face.item, ClipView("video", duration, {}), {}), None, None, None, None)
@@ -116,7 +117,7 @@ class Storyteller:
         else:
             seen, _ = in_sequence(self._alike(face, rng.choice((0, 1, 2))), rng)
         mood = change[1] if change else label
-        wanted = mood if rng.random() < 0.45 else rng.choice(list(self._voices))
+        wanted = mood if rng.random() < 0.45 or not self._voices else rng.choice(list(self._voices))
         if rng.random() < 0.4 or not self._voices.get(wanted):
             return Story(seen, label, None, None, None, None, change)
         voice = rng.choice(self._voices[wanted])

@@ -108,23 +108,40 @@ def join(face: Seen, voice: Seen, words: str | None = None) -> Seen:
         cues={**face.view.cues, **voice.view.cues},
         words=words,
     )
-    return Seen(voice.item, view, {**face.features, **voice.features})
+    return Seen(voice.item, view, {**face.features, **voice.features}, face.pace)
 
 
 def in_sequence(parts: Sequence[Seen], rng: random.Random) -> tuple[Seen, tuple[float, ...]]:
-    """Face pictures as stretches of one invented video, and when each begins; a synthetic sequence, not one person's face."""
+    """Face pictures as stretches of one invented video, and when each begins; a synthetic sequence, not one person's face.
+
+    A stream of stretches gets one row of each picture, a stream of frames gets each picture as often as it would have been seen, and a
+    stream of one moment gets the middle picture.
+    """
     marks = [0.0]
     for _ in parts[1:]:
         marks.append(round(marks[-1] + rng.uniform(0.8, 5.0), 1))
     duration = marks[-1] + rng.uniform(1.0, 5.0)
+    features: dict[str, Tensor] = {}
+    times: dict[str, tuple[float, ...]] = {}
+    for name in parts[0].features:
+        pace = parts[0].pace.get(name, 0)
+        if not pace and name == "face":
+            features[name], times[name] = cat([p.features[name][:1] for p in parts]), tuple(marks)
+        elif pace:
+            moments = [round((k + 0.5) * duration / pace, 2) for k in range(pace)]
+            shown = [parts[sum(m <= moment for m in marks) - 1].features.get(name) for moment in moments]
+            there = [(rows, moment) for rows, moment in zip(shown, moments, strict=True) if rows is not None]
+            if there:
+                features[name] = cat([rows for rows, _ in there])
+                times[name] = tuple(moment for rows, moment in there for _ in range(len(rows)))
     view = ClipView(
         kind="video",
         duration_s=duration,
-        tokens={"face": len(parts)},
-        marks_s={"face": tuple(marks)},
+        tokens={name: len(rows) for name, rows in features.items()},
+        marks_s=times,
         cues={"face": tuple((p.view.cues.get("face") or ((),))[0] for p in parts)},
     )
-    return Seen(parts[0].item, view, {"face": cat([p.features["face"][:1] for p in parts])}), tuple(marks)
+    return Seen(parts[0].item, view, features, parts[0].pace), tuple(marks)
 
 
 def recognise_parts(seen: Seen, face: Sequence[str], marks: Sequence[float], voice: str | None, rng: random.Random) -> Sample:

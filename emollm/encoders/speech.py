@@ -138,7 +138,7 @@ class Whisper:
         """[B, N, D_enc] in the shape and type the decoder wants."""
         from transformers.modeling_outputs import BaseModelOutput
 
-        return BaseModelOutput(last_hidden_state=states.to(self._decoder_dtype))  # type: ignore[arg-type]
+        return BaseModelOutput(last_hidden_state=states.to(self._decoder_dtype))
 
     def _words(self, memory: Any, language: str, ids: Tensor, seconds: float, offset_s: float) -> list[Word]:
         """Words of generated ids with their times, by one more pass of the decoder over the text alone."""
@@ -212,7 +212,7 @@ class Whisper:
 
 
 def _writing_dtype(device: str, dtype: torch.dtype) -> torch.dtype:
-    """Of the decoder: where a processor multiplies bfloat16 itself, three windows at once take a fifth of the time, and say the same words."""
+    """Of the decoder: where bfloat16 is fast, three windows at once take a fifth of the time and say the same words."""
     return torch.bfloat16 if device == "cpu" and dtype == torch.float32 and fast_bfloat16() else dtype
 
 

@@ -7,7 +7,7 @@ language model is fetched again by its weights entry.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,22 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from emollm.errors import CheckpointError
+from emollm.errors import CheckpointError, RecipeError
 from emollm.lazy import resolve
+from emollm.model.llm import load_llm
 from emollm.model.splice import splice
 from emollm.projectors import FUSERS, PROJECTORS
-from emollm.recipe import Recipe
+from emollm.recipe import Recipe, Stream
+
+Guide = tuple[Tensor, Tensor]
+"""Ids of the question about a clip [B, Q] and mask [B, Q], for parts that look at a clip in the light of it."""
 
 FeatureBatch = Mapping[str, tuple[Tensor, Tensor]]
 """Stream -> features [B, N, D_enc] and mask [B, N]. A stream absent from the whole batch may be left out."""
 
-LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ADAPTERS = "adapters.safetensors"
 
 
@@ -54,9 +57,9 @@ class EmotionModel(PreTrainedModel):
         super().__init__(config)
         self.recipe = Recipe.model_validate(config.recipe)
         spec = self.recipe.at(config.scale).llm
-        base = llm if llm is not None else AutoModelForCausalLM.from_config(LlamaConfig(**config.llm))
+        base = llm if llm is not None else load_llm(None, config=config.llm)
         embedding = base.get_input_embeddings().weight
-        scale = float(embedding.detach().float().pow(2).mean().sqrt())
+        scale = 1.0 if embedding.is_meta else float(embedding.detach().float().pow(2).mean().sqrt())
         width = base.config.hidden_size
         if spec.lora_rank:
             lora = LoraConfig(
@@ -64,22 +67,34 @@ class EmotionModel(PreTrainedModel):
                 r=spec.lora_rank,
                 lora_alpha=spec.lora_alpha,
                 lora_dropout=spec.lora_dropout,
-                target_modules=LORA_TARGETS,
+                target_modules=list(spec.lora_targets),
             )
             base = get_peft_model(base, lora)
         self.llm: Any = base
         self.streams = tuple(s.name for s in self.recipe.streams)
-        widths = {s.name: s.width for s in self.recipe.streams}
+        widths = self.recipe.widths(config.scale)
         self.projectors = nn.ModuleDict()
         self.fusers = nn.ModuleDict()
         for stream in self.recipe.streams:
-            kind = resolve("projector", stream.projector.kind, PROJECTORS)
-            self.projectors[stream.name] = kind(
-                width=stream.width, width_llm=width, hidden=stream.projector.hidden, tokens=stream.projector.tokens, scale=scale
-            )
+            spec_of = stream.projector
+            if spec_of is not None:
+                kind = resolve("projector", spec_of.kind, PROJECTORS)
+                self.projectors[stream.name] = _made(
+                    stream.name,
+                    kind,
+                    width=widths[stream.name],
+                    width_llm=width,
+                    hidden=spec_of.hidden,
+                    tokens=spec_of.tokens,
+                    scale=scale,
+                    **spec_of.options,
+                )
             if stream.fuser is not None:
                 fuser = resolve("fuser", stream.fuser, FUSERS)
-                self.fusers[stream.name] = fuser(widths={n: widths[n] for n in stream.fuse}, width=stream.width)
+                more: dict[str, Any] = {"width_llm": width} if fuser.guided else {}
+                joined = {n: widths[n] for n in stream.fuse}
+                more |= stream.options | self.recipe.at(config.scale).options.get(stream.name, {})
+                self.fusers[stream.name] = _made(stream.name, fuser, widths=joined, width=widths[stream.name], **more)
 
     # -- building, saving, loading
 
@@ -97,10 +112,7 @@ class EmotionModel(PreTrainedModel):
             seed: Of the adapters' initial values.
         """
         torch.manual_seed(seed)
-        if llm_folder is not None:
-            llm = AutoModelForCausalLM.from_pretrained(llm_folder, dtype=dtype)
-        else:
-            llm = AutoModelForCausalLM.from_config(LlamaConfig(**recipe.at(scale).llm.config))
+        llm = load_llm(llm_folder, config=recipe.at(scale).llm.config, dtype=dtype)
         shape = llm.config.to_diff_dict()
         return cls(EmotionConfig(recipe=recipe.model_dump(mode="json"), scale=scale, llm=shape), llm=llm)
 
@@ -193,30 +205,41 @@ class EmotionModel(PreTrainedModel):
         """The language model itself, under the LoRA wrapper if there is one."""
         return self.llm.get_base_model() if isinstance(self.llm, PeftModel) else self.llm
 
-    def project(self, features: FeatureBatch) -> dict[str, tuple[Tensor, Tensor]]:
+    def project(self, features: FeatureBatch, guide: Guide | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """Features [B, N, D_enc] of each stream to tokens [B, K, D_llm]; fused streams are made on the way."""
         known = dict(features)
         out = {}
+        asked = (self.get_input_embeddings()(guide[0]).float(), guide[1]) if guide is not None and self.guided else None
         for stream in self.recipe.streams:
-            if stream.fuse and all(n in known for n in stream.fuse):
-                parts = {n: known[n][0] for n in stream.fuse}
-                known[stream.name] = self.fusers[stream.name](parts, {n: known[n][1] for n in stream.fuse})
-            if stream.name in known:
+            there = [n for n in stream.fuse if n in known]
+            if there and self._enough(stream, there):
+                parts = {n: known[n][0] for n in there}
+                known[stream.name] = self.fusers[stream.name](parts, {n: known[n][1] for n in there}, asked)
+            if stream.name in known and stream.name in self.projectors:
                 out[stream.name] = self.projectors[stream.name](*known[stream.name])
         return out
+
+    def _enough(self, stream: Stream, there: Sequence[str]) -> bool:
+        """Whether the streams that a clip has are enough for a fuser; some do without all but their first."""
+        return bool(self.fusers[stream.name].count(dict.fromkeys(there, 1)))  # type: ignore[operator]
+
+    @property
+    def guided(self) -> bool:
+        """Whether any part looks at clips in the light of the question."""
+        return any(fuser.guided for fuser in self.fusers.values())
 
     def counts(self, available: Mapping[str, int]) -> dict[str, int]:
         """How many slots the text must hold for each stream, given how many feature tokens a clip has."""
         known = dict(available)
         for stream in self.recipe.streams:
             if stream.fuse:
-                known[stream.name] = int(all(known.get(n, 0) > 0 for n in stream.fuse))
-        return {n: self.projectors[n].count(known.get(n, 0)) for n in self.streams}  # type: ignore[operator]
+                known[stream.name] = self.fusers[stream.name].count({n: known.get(n, 0) for n in stream.fuse})  # type: ignore[operator]
+        return {n: self.projectors[n].count(known.get(n, 0)) if n in self.projectors else 0 for n in self.streams}  # type: ignore[operator]
 
-    def embed(self, input_ids: Tensor, slots: Tensor, features: FeatureBatch) -> Tensor:
+    def embed(self, input_ids: Tensor, slots: Tensor, features: FeatureBatch, guide: Guide | None = None) -> Tensor:
         """Ids [B, L] and slots [B, L] to input embeddings [B, L, D_llm]."""
         embeds = self.get_input_embeddings()(input_ids)
-        return splice(embeds, slots, self.streams, self.project(features)) if features else splice(embeds, slots, self.streams, {})
+        return splice(embeds, slots, self.streams, self.project(features, guide) if features else {})
 
     def forward(
         self,
@@ -224,6 +247,7 @@ class EmotionModel(PreTrainedModel):
         slots: Tensor,
         attention_mask: Tensor,
         features: FeatureBatch | None = None,
+        guide: Guide | None = None,
         labels: Tensor | None = None,
         answer_ids: Tensor | None = None,
         answer_shares: Tensor | None = None,
@@ -236,6 +260,7 @@ class EmotionModel(PreTrainedModel):
             slots: [B, L], -1 or the index of a stream.
             attention_mask: [B, L].
             features: Of the clips of the batch.
+            guide: The questions, where a part of the system wants them.
             labels: [B, L], -100 where nothing is to be learned; without labels, logits of all positions come back.
             answer_ids: [B, M] possible first tokens of a row's first answer.
             answer_shares: [B, M] their wanted probabilities, instead of the label's alone; rows of zeros keep the label.
@@ -244,7 +269,7 @@ class EmotionModel(PreTrainedModel):
             `loss`: mean over rows of the rows' losses, a row counting by the root of its length, so that one-word answers are not drowned.
         """
         hidden = self.causal.model(
-            inputs_embeds=self.embed(input_ids, slots, features or {}), attention_mask=attention_mask
+            inputs_embeds=self.embed(input_ids, slots, features or {}, guide), attention_mask=attention_mask
         ).last_hidden_state
         head = self.causal.lm_head
         if labels is None:
@@ -265,8 +290,23 @@ class EmotionModel(PreTrainedModel):
 
     @torch.inference_mode()
     def generate(
-        self, input_ids: Tensor, slots: Tensor, attention_mask: Tensor, features: FeatureBatch | None = None, **options: Any
+        self,
+        input_ids: Tensor,
+        slots: Tensor,
+        attention_mask: Tensor,
+        features: FeatureBatch | None = None,
+        guide: Guide | None = None,
+        **options: Any,
     ) -> Any:
         """Continue a prompt; `options` are those of transformers' `generate` (sampling, streamer, stopping criteria, cache)."""
-        embeds = self.embed(input_ids, slots, features or {})
+        embeds = self.embed(input_ids, slots, features or {}, guide)
         return self.llm.generate(inputs_embeds=embeds, attention_mask=attention_mask, **options)
+
+
+def _made(stream: str, kind: Any, **values: Any) -> nn.Module:
+    """A part of a stream; what its recipe says wrongly is told with the stream's name."""
+    try:
+        part: nn.Module = kind(**values)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"stream {stream!r}: {kind.__name__} cannot be built: {error}.") from error
+    return part

@@ -12,6 +12,8 @@ class ConvAttentionFuser(nn.Module):
     Source: arXiv 2601.16449, pre-fusion module. Differs: two branches added rather than concatenated, sized for few tokens.
     """
 
+    guided = False
+
     def __init__(self, *, widths: dict[str, int], width: int) -> None:
         super().__init__()
         self.streams = tuple(widths)
@@ -21,8 +23,14 @@ class ConvAttentionFuser(nn.Module):
         self.attend = nn.MultiheadAttention(width, 4, batch_first=True)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, tokens: dict[str, Tensor], masks: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features of every stream to one token [B, 1, D]; its mask is False where any stream is missing."""
+    def count(self, available: dict[str, int]) -> int:
+        """One token if every stream is there."""
+        return int(all(available.get(n, 0) > 0 for n in self.streams))
+
+    def forward(
+        self, tokens: dict[str, Tensor], masks: dict[str, Tensor], guide: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Features of every stream to one token [B, 1, D]; its mask is False where any stream is missing. `guide` is not used."""
         parts = [self.enter[n](tokens[n].to(self.kind.dtype)) + self.kind[i] for i, n in enumerate(self.streams)]
         x, mask = torch.cat(parts, 1), torch.cat([masks[n] for n in self.streams], 1)
         x = x * mask[..., None]
@@ -33,4 +41,4 @@ class ConvAttentionFuser(nn.Module):
         joined = nn.functional.silu(near + far) * mask[..., None]
         pooled = joined.sum(1, keepdim=True) / mask.sum(1)[:, None, None].clamp(min=1)
         both = torch.stack([masks[n].any(1) for n in self.streams], 1).all(1, keepdim=True)
-        return self.norm(pooled), both
+        return self.norm(pooled) * both[..., None], both

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emollm.build import Parts, build, encoders_key, load_encoder, perception_maker, shipped_folder
+from emollm.build import Parts, build, load_encoder, perception_maker, shipped_folder
 from emollm.data.corpus import Corpus, Item
 from emollm.data.features import FeatureStore, Seen
 from emollm.data.mixture import Mixture
@@ -23,6 +23,7 @@ from emollm.recipe import Stage, load_recipe
 from emollm.training.anchor import anchor
 from emollm.training.encoders import train_encoders
 from emollm.training.sft import run_sft
+from emollm.training.stores import store_for
 
 ENCODERS = "encoders"  # the stage before all others: our face and voice encoders
 Say = Callable[[str, float, str], None]
@@ -45,6 +46,7 @@ def train(
     only: str | None = None,
     start: Path | None = None,
     own: Path | None = None,
+    features: Path | None = None,
     workers: int = 2,
     shrink: float = 1.0,
     renders: int = 0,
@@ -62,6 +64,7 @@ def train(
         only: Name of the one stage to run, or "encoders" for our face and voice encoders.
         start: Folder with adapters to begin from, for a short re-training; from nothing if None.
         own: Folder with our encoders; the shipped ones if None.
+        features: Folder of encoded media, to be shared between systems; inside `out` if None.
         workers: Processes for encoding.
         shrink: Share of each mixture to use, for quick trials.
         renders: Synthetic faces for the stage "encoders".
@@ -85,14 +88,15 @@ def train(
         raise RecipeError(unknown_name("stage", only, [s.name for s in stages]))
     mixtures = {s.data: Mixture(s.data, corpus, seed=seed, shrink=shrink) for s in stages if s.data}
     items = needed_items(list(mixtures.values()))
-    store = FeatureStore(corpus, out / "features" / encoders_key(system, scale, own))
+    folder, filled_by = store_for(features or out / "features", system, scale, own)
+    store = FeatureStore(corpus, folder)
     store.build(
         items,
-        perception_maker(system, scale, own),
+        perception_maker(filled_by, scale, own),
         workers=workers,
         progress=lambda done, of: tell("encoding faces and voices", done / max(of, 1), f"{done} of {of} shards"),
     )
-    seen = store.load(items)
+    seen = store.load(items, parts.recipe)
     heads = encoder_heads(system, scale, own)
     final = out / "trained"
     before = start

@@ -10,12 +10,14 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from emollm.data.collate import Batches, Collate
+from emollm.data.collate import LONGEST, Batches, Collate
 from emollm.data.conversation import PromptBuilder
 from emollm.data.tasks import Sample
 from emollm.model.emotion_model import EmotionModel
 from emollm.model.groups import train_only
 from emollm.recipe import Stage
+
+SMALL_BUDGET = 16  # clip tokens that fit into a sample of usual length; systems with more get longer samples
 
 Report = Callable[[int, int, float], None]
 """Called with step, steps in all, and loss."""
@@ -72,8 +74,10 @@ def run_sft(
         What Trainer measured: train_loss, train_runtime and so on.
     """
     train_only(model, stage.train)
-    batches = Batches(samples, prompts, batch_tokens=stage.batch_tokens, seed=seed)
-    widths = {s.name: s.width for s in model.recipe.streams}
+    budget = sum(s.projector.tokens for s in model.recipe.streams if s.projector is not None)
+    longest = LONGEST + max(0, budget - SMALL_BUDGET)
+    batches = Batches(samples, prompts, batch_tokens=max(stage.batch_tokens, longest), seed=seed, longest=longest)
+    widths = model.recipe.widths(model.config.scale)
     collate = Collate(batches, model.streams, widths, prompts.end_id)
     steps = max(1, round(len(batches) * stage.epochs))
     arguments = TrainingArguments(

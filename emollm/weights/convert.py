@@ -11,10 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emollm.errors import CheckpointError
 from emollm.quiet import quiet_transformers
 from emollm.weights.table import Entry
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Sources = Mapping[str, Path]  # name in the table -> file
 
@@ -38,21 +42,26 @@ def _copy(entry: Entry, sources: Sources, out: Path) -> None:
 
 def _state_dict(entry: Entry, sources: Sources, out: Path) -> None:
     """A pickled state dict, read as data only, under its original keys."""
-    import torch
-    from safetensors.torch import save_file
+    from emollm.weights.importers import read_tensors
 
     (path,) = sources.values()
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if entry.state_key:
-            state = state[entry.state_key]
-    except KeyError as error:
-        raise CheckpointError(f"{path.name} has no entry {entry.state_key!r}; is it the file of {entry.upstream}?") from error
-    except Exception as error:  # unpickling raises whatever the file makes it raise
-        raise CheckpointError(f"{path.name} cannot be read as plain tensors ({error}); it is refused") from error
-    wrong = [key for key, value in state.items() if not isinstance(value, torch.Tensor)] if isinstance(state, dict) else ["(top level)"]
-    if wrong:
-        raise CheckpointError(f"{path.name} should hold tensors only, but does not at {', '.join(map(str, wrong[:5]))}")
+    _save(read_tensors(path, entry.state_key), out)
+
+
+def _renamed(entry: Entry, sources: Sources, out: Path) -> None:
+    """A pickled state dict under our names; what has no meaning here is left out."""
+    from emollm.weights.importers import RENAMERS, read_tensors
+
+    (path,) = sources.values()
+    found = RENAMERS[entry.convert](read_tensors(path, entry.state_key))
+    if not found.sources:
+        raise CheckpointError(f"{path.name} holds no tensor that {entry.name} knows; is it the file of {entry.upstream}?")
+    _save(found.tensors, out)
+
+
+def _save(state: Mapping[str, Tensor], out: Path) -> None:
+    from safetensors.torch import save_file
+
     # clone: tensors that share storage cannot be written to safetensors
     save_file({key: value.clone().contiguous() for key, value in state.items()}, out / "model.safetensors", metadata={"format": "pt"})
 
@@ -116,6 +125,8 @@ def _tfjs_mobilenet(entry: Entry, sources: Sources, out: Path) -> None:
 CONVERTERS: dict[str, Callable[[Entry, Sources, Path], None]] = {
     "copy": _copy,
     "state-dict": _state_dict,
+    "facexformer": _renamed,
+    "eva-clip": _renamed,
     "gguf-causal-lm": _gguf_causal_lm,
     "ctranslate2-whisper": _ctranslate2_whisper,
     "makehuman-head": _makehuman_head,

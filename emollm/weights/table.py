@@ -258,6 +258,14 @@ _FULL = (
         "clip-vit-large-patch14", "openai/clip-vit-large-patch14", "clip", "none stated on the hub; code repository is MIT", "about 1.7 GB"
     ),
     _published("hubert-large-ls960-ft", "facebook/hubert-large-ls960-ft", "hubert", "Apache-2.0", "about 1.3 GB"),
+    _published(
+        "chinese-hubert-large",
+        "TencentGameMate/chinese-hubert-large",
+        "hubert",
+        "MIT",
+        "about 1.3 GB",
+        note="pickled weights on the hub, read as plain tensors only",
+    ),
     _published("whisper-large-v3", "openai/whisper-large-v3", "whisper", "Apache-2.0", "about 3.1 GB"),
     _published("siglip-so400m-patch14-384", "google/siglip-so400m-patch14-384", "siglip", "Apache-2.0", "about 3.5 GB"),
     _published("qwen2.5-1.5b-instruct", "Qwen/Qwen2.5-1.5B-Instruct", "qwen2", "Apache-2.0", "about 3.1 GB"),
@@ -278,10 +286,11 @@ _FULL = (
         upstream="EVA-CLIP ViT-g/14 by BAAI, as the file eva_vit_g.pth that BLIP-2 in LAVIS downloads",
         size="about 2 GB",
         order=(),
-        convert="state-dict",
+        convert="eva-clip",
         outputs=("model.safetensors",),
         checkpoint="eva_vit_g.pth",
         note="fp16, width 1408; LAVIS keeps 39 blocks. We know no hub repository with these bytes, so it comes from a local folder only",
+        version=2,
     ),
     Entry(
         name="facexformer",
@@ -291,11 +300,12 @@ _FULL = (
         size="size not known to us",
         order=("hub",),
         hub=Hub("kartiknarayan/facexformer", files=("ckpts/model.pt",)),
-        convert="state-dict",
+        convert="facexformer",
         outputs=("model.safetensors",),
         checkpoint="ckpts/model.pt",
         state_key="state_dict_backbone",
-        note="the state dict is read as data only (weights_only)",
+        note="the state dict is read as data only (weights_only); names of tensors follow public code, not the file itself",
+        version=2,
     ),
 )
 

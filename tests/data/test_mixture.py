@@ -14,6 +14,7 @@ from emollm.data.talk import second_reading
 from emollm.data.tasks import Head, agree, draw, in_sequence, recognise_parts
 from emollm.data.texts import care, dialogues, recognise_dialogue, say, with_context
 from emollm.errors import DataError
+from emollm.recipe import load_recipe
 
 MIX = """
 [[sources]]
@@ -246,6 +247,9 @@ def test_label_question_names_every_option():
     assert "happy, sad" in question
 
 
+OURS = load_recipe("emollm")
+
+
 class _Perception:
     """Stands for the encoders: counts what it is asked, and can be made to stop."""
 
@@ -282,8 +286,8 @@ def test_features_are_kept_and_an_interrupted_build_goes_on(corpus, tmp_path, mo
     before = _Perception.calls
     store.build(items, _Perception)
     assert _Perception.calls == before
-    seen = store.load(items)
+    seen = store.load(items, OURS)
     assert len(seen) == 12 and seen[items[0].id].view.cues == {"face": (("mouth open",),)}
     with pytest.raises(DataError, match="build them first"):
-        store.load(corpus.items("talk", "train"))
-    assert len(store.load(items[1:])) == 11  # another selection needs no new build
+        store.load(corpus.items("talk", "train"), OURS)
+    assert len(store.load(items[1:], OURS)) == 11  # another selection needs no new build
