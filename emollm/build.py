@@ -28,6 +28,7 @@ from emollm.lazy import resolve
 from emollm.media.decode import DEFAULT_LIMITS, Limits
 from emollm.media.tracks import FaceTracker
 from emollm.model.emotion_model import EmotionModel
+from emollm.model.llm import PLAIN, Hold
 from emollm.model.tokenizer import load_tokenizer
 from emollm.perception import Perception
 from emollm.quiet import quiet_transformers
@@ -202,7 +203,7 @@ def build(
     *,
     adapters: Path | None = None,
     fresh: bool = False,
-    dtype: torch.dtype = torch.float32,
+    hold: Hold = PLAIN,
     perception: Perception | None = None,
 ) -> Parts:
     """A whole system.
@@ -212,7 +213,7 @@ def build(
         scale: One of its scales.
         adapters: Folder of trained adapters; the shipped one if None.
         fresh: Start from untrained adapters.
-        dtype: Of the language model.
+        hold: How the language model is held in memory.
         perception: Reuse encoders that are already loaded.
     """
     recipe = load_recipe(system)
@@ -229,9 +230,9 @@ def build(
     home = adapters or shipped_folder(recipe, scale)
     untrained = fresh or (scale == "toy" and adapters is None)
     if untrained:
-        model = EmotionModel.from_recipe(recipe, scale, llm_folder=folder, dtype=dtype)
+        model = EmotionModel.from_recipe(recipe, scale, llm_folder=folder, hold=hold)
     else:
-        model = EmotionModel.from_adapters(home, llm_folder=folder, dtype=dtype)
+        model = EmotionModel.from_adapters(home, llm_folder=folder, hold=hold)
     marked = [s.name for s in recipe.streams if s.marks]
     prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt, recipe.layout, marked)
     seeing_own = (home / "face.safetensors").is_file()

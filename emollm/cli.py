@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad usage or bad input (one line on stderr), 1 our fault.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import warnings
@@ -66,6 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     warnings.filterwarnings("ignore", category=UserWarning, module="transformers")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of a faster kernel on the hub whenever it is installed
     try:
         result: Any = app(args=given, standalone_mode=False, prog_name="emollm")
     except EmollmError as error:

@@ -23,6 +23,7 @@ from emollm.data.collate import pad_guides
 from emollm.data.conversation import ClipView, Encoded, Turn
 from emollm.errors import BackendError
 from emollm.media.decode import digest_of
+from emollm.model.llm import PLAIN, Hold
 from emollm.sights import chosen
 from emollm.values import Analysis, Message, Sampling, Usage
 
@@ -42,7 +43,7 @@ class LocalBackend:
 
     @classmethod
     def from_recipe(
-        cls, system: str = "emollm", *, scale: str = "mini", adapters: Path | None = None, threads: int | None = None
+        cls, system: str = "emollm", *, scale: str = "mini", adapters: Path | None = None, threads: int | None = None, hold: Hold = PLAIN
     ) -> LocalBackend:
         """Build a system by name.
 
@@ -51,6 +52,7 @@ class LocalBackend:
             scale: One of its scales.
             adapters: Folder of trained adapters; the shipped ones if None.
             threads: For torch; its own choice if None.
+            hold: How the language model is held in memory.
 
         Raises:
             RecipeError: Unknown or faulty recipe.
@@ -58,7 +60,7 @@ class LocalBackend:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(build(system, scale, adapters=adapters))
+        return cls(build(system, scale, adapters=adapters, hold=hold))
 
     @property
     def system(self) -> str:

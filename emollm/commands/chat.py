@@ -26,6 +26,8 @@ def chat(
     ask: Annotated[str | None, typer.Option(help="Ask this and stop; without it an interactive chat begins.")] = None,
     system: Annotated[str, typer.Option(help="Recipe name, or a path to a .toml.")] = "emollm",
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
+    adapters: Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")] = None,
+    bits: Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits (extra quant).")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with answer, emotion, evidence, timeline and more.")
     ] = False,
@@ -44,7 +46,12 @@ def chat(
         digest_of(path)
     from emollm import load
 
-    backend: ChatBackend = load(system, scale=scale, threads=threads)
+    options: dict[str, Any] = {"adapters": adapters} if adapters is not None else {}
+    if bits is not None:
+        from emollm.model.llm import hold
+
+        options["hold"] = hold(bits=bits)
+    backend: ChatBackend = load(system, scale=scale, threads=threads, **options)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     if ask is not None:
         message = Message("user", ask, paths)

@@ -27,6 +27,9 @@ def train(
     threads: Annotated[int, typer.Option(help="Threads of torch while training.")] = 2,
     shrink: Annotated[float, typer.Option(help="Share of the data to use, for a quick trial.")] = 1.0,
     renders: Annotated[int, typer.Option(min=0, help="With --stage encoders: synthetic faces beside the real ones (extra synth).")] = 0,
+    bits: Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits while its adapters learn (extra quant).")] = None,
+    checkpointing: Annotated[bool, typer.Option("--checkpointing", help="Spend time to save memory in the backward pass.")] = False,
+    device_map: Annotated[str | None, typer.Option(help='Where layers go: "auto", "cuda:0"; the processor if not given.')] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
     """Train a system on labelled faces, speech and text."""
@@ -35,6 +38,7 @@ def train(
     import torch
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    from emollm.model.llm import hold
     from emollm.training.run import train as run
 
     torch.set_num_threads(threads)
@@ -53,6 +57,6 @@ def train(
 
         done = run(
             system, scale, data, folder, resume=resume, only=stage, start=start, own=encoders, features=features, workers=workers,
-            shrink=shrink, renders=renders, seed=seed, say=say,
+            shrink=shrink, renders=renders, seed=seed, hold=hold(bits=bits, checkpointing=checkpointing, device_map=device_map), say=say,
         )  # fmt: skip
     typer.echo(f"trained adapters are in {done}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from emollm.errors import CheckpointError, RecipeError
 from emollm.lazy import resolve
-from emollm.model.llm import load_llm
+from emollm.model.llm import PLAIN, Hold, load_llm
 from emollm.model.splice import splice
 from emollm.projectors import FUSERS, PROJECTORS
 from emollm.recipe import Recipe, Stream
@@ -99,20 +100,18 @@ class EmotionModel(PreTrainedModel):
     # -- building, saving, loading
 
     @classmethod
-    def from_recipe(
-        cls, recipe: Recipe, scale: str, *, llm_folder: Path | None, dtype: torch.dtype = torch.float32, seed: int = 0
-    ) -> EmotionModel:
+    def from_recipe(cls, recipe: Recipe, scale: str, *, llm_folder: Path | None, hold: Hold = PLAIN, seed: int = 0) -> EmotionModel:
         """A fresh model with untrained adapters.
 
         Args:
             recipe: The system.
             scale: One of its scales.
             llm_folder: Folder of the pretrained language model; None builds the scale's tiny random one.
-            dtype: Of the language model's weights; adapters are float32.
+            hold: How the language model is held; adapters are float32.
             seed: Of the adapters' initial values.
         """
         torch.manual_seed(seed)
-        llm = load_llm(llm_folder, config=recipe.at(scale).llm.config, dtype=dtype)
+        llm = load_llm(llm_folder, config=recipe.at(scale).llm.config, **asdict(hold))
         shape = llm.config.to_diff_dict()
         return cls(EmotionConfig(recipe=recipe.model_dump(mode="json"), scale=scale, llm=shape), llm=llm)
 
@@ -131,7 +130,7 @@ class EmotionModel(PreTrainedModel):
             (folder / "lora" / "README.md").unlink(missing_ok=True)
 
     @classmethod
-    def from_adapters(cls, folder: Path, *, llm_folder: Path | None, dtype: torch.dtype = torch.float32) -> EmotionModel:
+    def from_adapters(cls, folder: Path, *, llm_folder: Path | None, hold: Hold = PLAIN) -> EmotionModel:
         """Load what `save_pretrained` wrote, over the pretrained language model.
 
         Raises:
@@ -142,7 +141,7 @@ class EmotionModel(PreTrainedModel):
                 f"{folder} holds no trained adapters (config.json and {ADAPTERS} are needed). Train them or give another folder."
             )
         saved = json.loads((folder / "config.json").read_text("utf-8"))
-        model = cls.from_recipe(Recipe.model_validate(saved["recipe"]), saved["scale"], llm_folder=llm_folder, dtype=dtype)
+        model = cls.from_recipe(Recipe.model_validate(saved["recipe"]), saved["scale"], llm_folder=llm_folder, hold=hold)
         model.load_adapters(folder)
         return model
 
@@ -187,11 +186,11 @@ class EmotionModel(PreTrainedModel):
                 from emollm import weights
 
                 llm_folder = weights.locate(name)
-        return cls.from_adapters(folder, llm_folder=llm_folder, dtype=kwargs.get("dtype", torch.float32))
+        return cls.from_adapters(folder, llm_folder=llm_folder, hold=Hold(dtype=kwargs.get("dtype", torch.float32)))
 
     def merge(self) -> None:
-        """Fold the LoRA into the language model: faster replies, no more training."""
-        if isinstance(self.llm, PeftModel):
+        """Fold the LoRA into the language model: faster replies, no more training. A quantised model keeps it apart: rounding would eat it."""
+        if isinstance(self.llm, PeftModel) and not getattr(self.causal, "is_quantized", False):
             self.llm = self.llm.merge_and_unload()
 
     # -- running

@@ -6,16 +6,45 @@ It knows causal language models of transformers; adapters, features and prompts 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from emollm.errors import CheckpointError, RecipeError
+from emollm.errors import CheckpointError, RecipeError, unknown_name
 from emollm.lazy import need
 from emollm.quiet import quiet_transformers
 
 BITS = (4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How a language model is held in memory."""
+
+    dtype: torch.dtype = torch.float32  # of weights that are not quantised
+    bits: int | None = None  # 4 or 8 to quantise
+    device_map: str | None = None  # as transformers takes it; None leaves a whole model on the processor
+    checkpointing: bool = False  # compute layers again in the backward pass
+    train: bool = False  # make a quantised model ready for adapters
+
+
+PLAIN = Hold()
+
+
+def hold(*, bits: int | None = None, dtype: str = "float32", device_map: str | None = None, checkpointing: bool = False) -> Hold:
+    """What a command line says, as a value; a quantised model computes in bfloat16.
+
+    Raises:
+        RecipeError: If `dtype` or `bits` is not known.
+    """
+    known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if dtype not in known:
+        raise RecipeError(unknown_name("dtype", dtype, known))
+    if bits is not None and bits not in BITS:
+        raise RecipeError(f"a language model can be held in {' or '.join(map(str, BITS))} bits, not in {bits}")
+    return Hold(torch.bfloat16 if bits else known[dtype], bits, device_map, checkpointing)
 
 
 def quantisation(bits: int) -> Any:
@@ -75,7 +104,7 @@ def load_llm(
             model, use_gradient_checkpointing=checkpointing, gradient_checkpointing_kwargs={"use_reentrant": False}
         )
     elif checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     if checkpointing:
         model.config.use_cache = False
     return model.eval()

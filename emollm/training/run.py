@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from emollm.data.tasks import Head
 from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.voice import EMOTIONS, VoiceEncoder
 from emollm.errors import RecipeError, unknown_name
+from emollm.model.llm import PLAIN, Hold
 from emollm.recipe import Stage, load_recipe
 from emollm.training.anchor import anchor
 from emollm.training.encoders import train_encoders
@@ -51,6 +53,7 @@ def train(
     shrink: float = 1.0,
     renders: int = 0,
     seed: int = 0,
+    hold: Hold = PLAIN,
     say: Say | None = None,
 ) -> Path:
     """Train a system.
@@ -69,6 +72,7 @@ def train(
         shrink: Share of each mixture to use, for quick trials.
         renders: Synthetic faces for the stage "encoders".
         seed: Of everything random.
+        hold: How the language model is held; in 4 or 8 bits its adapters are trained all the same (QLoRA).
         say: Progress.
 
     Returns:
@@ -82,7 +86,7 @@ def train(
     if only == ENCODERS:
         return train_encoders(data, out / ENCODERS, renders=renders, seed=seed, say=tell)
     corpus = Corpus(data)
-    parts = build(system, scale, fresh=True)
+    parts = build(system, scale, fresh=True, hold=replace(hold, train=True))
     stages = parts.recipe.stages
     if only is not None and only not in {s.name for s in stages}:
         raise RecipeError(unknown_name("stage", only, [s.name for s in stages]))

@@ -35,6 +35,13 @@ class _Tell(TrainerCallback):
 class _AdapterTrainer(Trainer):
     """Checkpoints hold adapters only; the language model never changes."""
 
+    def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The model's loss; a batch that shows the stage nothing of what learns in it gives a gradient of zero instead of an error."""
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        if isinstance(loss, torch.Tensor) and model.training and not loss.requires_grad:
+            loss = loss + 0.0 * sum(p.sum() for p in model.parameters() if p.requires_grad)
+        return loss
+
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         assert isinstance(self.model, EmotionModel)
         self.model.save_pretrained(output_dir or self.args.output_dir)
