@@ -15,6 +15,7 @@ from emollm.encoders import cues
 from emollm.encoders.prosody import HOP_S, Curve, Prosody, mean_prosody, measure, speech_spans
 from emollm.encoders.speech import LAYERS_HZ, Window
 from emollm.encoders.voice import EMOTIONS, VoiceEncoder
+from emollm.processor import give_back_memory
 from emollm.values import AUDIO_HZ, Features, Floats, Segment, Transcript, VoiceCurve, VoiceReading
 
 Span = tuple[float, float]
@@ -64,6 +65,7 @@ class Listener:
                 pieces += [self._piece(audio, curve, window, stretch) for stretch in voice_stretches(inside)]
             segments += window.segments
             language = language or window.language
+            give_back_memory()
             if progress is not None:
                 progress(window.end_s * AUDIO_HZ / len(audio))
         if not pieces:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from emollm.encoders.base import Look, Sensed
 from emollm.encoders.scene import INPUT_PX, SceneEncoder
+from emollm.processor import fast_math
 
 LARGE_PX = 512
 TAPS = (4, 10, 15)  # blocks whose outputs are the early, middle and late tap: widths 40, 112, 320
@@ -49,11 +50,13 @@ class SceneTaps:
         """See `Backbone`."""
         if not len(look.frames):
             return {}
-        taps, top = self._depths(_prepared(look.frames, INPUT_PX))
+        with fast_math():
+            taps, top = self._depths(_prepared(look.frames, INPUT_PX))
         times = tuple(look.times_s.tolist())
         middle = len(times) // 2
         grid = nn.functional.adaptive_avg_pool2d(taps[2], GRID).flatten(2).transpose(1, 2)  # [T, 4, 320]
-        fine = self._depths(_prepared(look.frames[middle : middle + 1], LARGE_PX), last=FINE)[0][1]  # [1, 112, 32, 32]
+        with fast_math():
+            fine = self._depths(_prepared(look.frames[middle : middle + 1], LARGE_PX), last=FINE)[0][1]  # [1, 112, 32, 32]
         return {
             "frames": (top, times),
             "depths": (torch.cat([_wide(t.mean((2, 3))) for t in taps], 1), times),
@@ -70,10 +73,10 @@ class SceneTaps:
         for number, block in enumerate(encoder._blocks):
             x = block(x)
             if number in TAPS:
-                taps.append(x)
+                taps.append(x.float())
             if number == last:
                 return taps, x
-        return taps, nn.functional.relu6(encoder._bn1(encoder._conv_head(x))).mean((2, 3))
+        return taps, nn.functional.relu6(encoder._bn1(encoder._conv_head(x))).mean((2, 3)).float()
 
 
 def _wide(tap: Tensor) -> Tensor:
@@ -83,4 +86,4 @@ def _wide(tap: Tensor) -> Tensor:
 def _prepared(frames: NDArray[np.uint8], side: int) -> Tensor:
     """[T, H, W, 3] to [T, 3, side, side], squashed."""
     small = [cv2.resize(f, (side, side), interpolation=cv2.INTER_AREA) for f in frames]
-    return (torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() - 127) / 128
+    return ((torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() - 127) / 128).contiguous(memory_format=torch.channels_last)

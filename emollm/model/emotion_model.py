@@ -189,7 +189,10 @@ class EmotionModel(PreTrainedModel):
         return cls.from_adapters(folder, llm_folder=llm_folder, hold=Hold(dtype=kwargs.get("dtype", torch.float32)))
 
     def merge(self) -> None:
-        """Fold the LoRA into the language model: faster replies, no more training. A quantised model keeps it apart: rounding would eat it."""
+        """Fold the LoRA into the language model: faster replies, no more training.
+
+        A quantised model keeps it apart: it would be rounded away.
+        """
         if isinstance(self.llm, PeftModel) and not getattr(self.causal, "is_quantized", False):
             self.llm = self.llm.merge_and_unload()
 
