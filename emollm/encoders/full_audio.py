@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from emollm.encoders.base import Look, Sensed
 from emollm.encoders.pretrained import check_taps, from_transformers, frozen
+from emollm.encoders.speech import PAD_S, WINDOW_S, hidden_states
 from emollm.values import AUDIO_HZ, Floats
 
 CLIP_S = 2.0
-WINDOW_S = 30.0  # of Whisper
 STEPS_HZ = 50  # of Whisper's encoder
 LAST = 4  # hidden states averaged in `clips`
 
@@ -193,7 +193,7 @@ class WhisperLine(nn.Module):
         whole = seconds
         if self.padded:
             whole = WINDOW_S
-            last = self._states(look.audio[: round(WINDOW_S * AUDIO_HZ)])[-1]  # [1500, D]
+            last = self._states(look.audio[: round(WINDOW_S * AUDIO_HZ)], whole=True)[-1]  # [1500, D]
         line = nn.functional.adaptive_avg_pool1d(last.T[None], self.rows)[0].T  # [rows, D]
         begin = starts(seconds, self.clips)
         cut = torch.stack([self._cut(layers, s).mean(1) for s in begin])  # [clips, 5, D]
@@ -219,8 +219,7 @@ class WhisperLine(nn.Module):
             parts.append(torch.cat([states[list(self.taps)], states[-LAST:].mean(0, keepdim=True), states[-1:]]))
         return torch.cat(parts, 1)
 
-    def _states(self, audio: Floats) -> Tensor:
-        """At most half a minute to all hidden states [1 + layers, 1500, D] float32 of the half minute; the last one is normalised."""
-        mel = self.mel(audio, sampling_rate=AUDIO_HZ, return_tensors="pt").input_features.to(self.net.device, self.net.dtype)
-        found = self.net(mel, output_hidden_states=True)
-        return torch.cat([*found.hidden_states[:-1], found.last_hidden_state]).float()
+    def _states(self, audio: Floats, *, whole: bool = False) -> Tensor:
+        """At most half a minute to all hidden states [1 + layers, N, D] float32; `whole` hears the rest of the half minute as silence."""
+        seconds = WINDOW_S if whole else min(WINDOW_S, len(audio) / AUDIO_HZ + PAD_S)
+        return hidden_states(self.net, self.mel, audio, seconds).float()

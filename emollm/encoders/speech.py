@@ -69,6 +69,30 @@ def joined(windows: Iterable[Window]) -> Heard:
     return Heard(layers, Transcript(language, segments) if segments and language else None)
 
 
+def hidden_states(encoder: Any, mel_of: Any, audio: Floats, seconds: float) -> Tensor:
+    """[S] samples, padded with silence to `seconds`, to all hidden states [1 + layers, N, D_enc] at 50 Hz; the last one is normalised.
+
+    Args:
+        encoder: Of a Whisper model of transformers.
+        mel_of: Its feature extractor.
+        audio: At 16 kHz.
+        seconds: At most 30; no longer than the speech needs, since the cost grows with it.
+    """
+    padded = np.pad(audio, (0, max(0, math.ceil(seconds * AUDIO_HZ) - len(audio))))
+    mel = mel_of(padded, sampling_rate=AUDIO_HZ, return_tensors="pt", padding="do_not_pad").input_features
+    mel = mel[..., : mel.shape[-1] // 8 * 8].to(encoder.conv1.weight)  # whole 12.5 Hz steps, where the weights are
+    x = torch.nn.functional.gelu(encoder.conv1(mel))
+    x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)  # [1, N, D_enc]
+    x = x + encoder.embed_positions.weight[: x.shape[1]]
+    states = [x[0]]
+    for layer in encoder.layers:
+        x = layer(x, None)
+        x = x[0] if isinstance(x, tuple) else x
+        states.append(x[0])
+    states[-1] = encoder.layer_norm(states[-1])
+    return torch.stack(states)
+
+
 class Whisper:
     """A Whisper model of transformers, from a local folder."""
 
@@ -90,20 +114,7 @@ class Whisper:
     def encode(self, audio: Floats, least_s: float = 0.0) -> Tensor:
         """[S] samples, at most 30 s, padded with silence to `least_s`, to all hidden states [layers, N, D_enc] at 50 Hz."""
         seconds = min(WINDOW_S, max(len(audio) / AUDIO_HZ, least_s) + PAD_S)
-        padded = np.pad(audio, (0, max(0, math.ceil(seconds * AUDIO_HZ) - len(audio))))
-        mel = self._mel(padded, sampling_rate=AUDIO_HZ, return_tensors="pt", padding="do_not_pad").input_features
-        mel = mel[..., : mel.shape[-1] // 8 * 8].to(self.device, self.dtype)  # whole 12.5 Hz steps
-        encoder = self._model.model.encoder
-        x = torch.nn.functional.gelu(encoder.conv1(mel))
-        x = torch.nn.functional.gelu(encoder.conv2(x)).transpose(1, 2)  # [1, N, D_enc]
-        x = x + encoder.embed_positions.weight[: x.shape[1]]
-        states = [x[0]]
-        for layer in encoder.layers:
-            x = layer(x, None)
-            x = x[0] if isinstance(x, tuple) else x
-            states.append(x[0])
-        states[-1] = encoder.layer_norm(states[-1])
-        return torch.stack(states)
+        return hidden_states(self._model.model.encoder, self._mel, audio, seconds)
 
     @torch.inference_mode()
     def transcribe(self, spoken: Sequence[Spoken], *, language: str | None) -> list[Transcript]:

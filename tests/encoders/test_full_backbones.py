@@ -184,10 +184,21 @@ def test_whisper_pools_over_sound_or_over_the_padded_half_minute() -> None:
     clip = look(0, 3.0)
     ours, released = tiny("whisper-encoder"), tiny("whisper-encoder", padded=True)
     assert ours(clip)["line"][1][1] == pytest.approx(3 / 64) and released(clip)["line"][1][1] == pytest.approx(30 / 64)
-    states = ours._states(clip.audio)[-1]
-    assert states.shape == (1500, 32)
-    torch.testing.assert_close(ours(clip)["line"][0], nn.functional.adaptive_avg_pool1d(states[:150].T[None], 64)[0].T)
-    torch.testing.assert_close(released(clip)["line"][0], nn.functional.adaptive_avg_pool1d(states.T[None], 64)[0].T)
+    short, whole = ours._states(clip.audio)[-1], ours._states(clip.audio, whole=True)[-1]
+    assert short.shape == (200, 32) and whole.shape == (1500, 32)  # three seconds and one of silence; half a minute
+    torch.testing.assert_close(ours(clip)["line"][0], nn.functional.adaptive_avg_pool1d(short[:150].T[None], 64)[0].T)
+    torch.testing.assert_close(released(clip)["line"][0], nn.functional.adaptive_avg_pool1d(whole.T[None], 64)[0].T)
+
+
+def test_hidden_states_are_those_of_the_library() -> None:
+    """Our way through the layers, which allows short windows, against transformers' own over half a minute."""
+    line, clip = tiny("whisper-encoder"), look(0, 3.0)
+    mel = line.mel(clip.audio, sampling_rate=16_000, return_tensors="pt").input_features
+    with torch.inference_mode():
+        theirs = line.net(mel, output_hidden_states=True)
+        ours = line._states(clip.audio, whole=True)
+    torch.testing.assert_close(ours[:-1], torch.cat(theirs.hidden_states[:-1]), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(ours[-1], theirs.last_hidden_state[0], atol=1e-4, rtol=1e-3)
 
 
 def test_whisper_hears_more_than_half_a_minute() -> None:
