@@ -59,7 +59,14 @@ def shipped_folder(recipe: Recipe, scale: str) -> Path:
 
 @quiet_transformers()
 def build_perception(
-    system: str, scale: str, own: Path | None = None, *, threads: int = 1, transcribe: bool = True, limits: Limits = DEFAULT_LIMITS
+    system: str,
+    scale: str,
+    own: Path | None = None,
+    *,
+    threads: int = 1,
+    transcribe: bool = True,
+    limits: Limits = DEFAULT_LIMITS,
+    device: str = "cpu",
 ) -> Perception:
     """The encoders of a system.
 
@@ -70,6 +77,7 @@ def build_perception(
         threads: For the face networks.
         transcribe: Write words down; training on known texts does not need it.
         limits: How often and how much of a clip is looked at.
+        device: Of the backbones.
 
     Raises:
         CheckpointError: If weights are missing; the message names the command that fetches them.
@@ -89,7 +97,7 @@ def build_perception(
             tracker=tracker,
             limits=limits,
             units=UnitEncoder(),
-            backbones=build_backbones(spec),
+            backbones=build_backbones(spec, device),
         )
     # What is measured is measured by our own encoders in every system; the streams of others come from their backbones.
     ours = spec.encoders if not spec.backbones else load_recipe(DEFAULT).at(DEFAULT_SCALE).encoders
@@ -112,11 +120,11 @@ def build_perception(
         tracker=FaceTracker(weights.locate("mediapipe-face"), threads=threads),
         transcribe=transcribe,
         limits=limits,
-        backbones=build_backbones(spec),
+        backbones=build_backbones(spec, device),
     )
 
 
-def build_backbones(spec: ScaleSpec) -> dict[str, Backbone]:
+def build_backbones(spec: ScaleSpec, device: str = "cpu") -> dict[str, Backbone]:
     """The frozen encoders of a scale beyond the measuring layer, with their weights or, where none are named, random ones.
 
     Raises:
@@ -131,9 +139,9 @@ def build_backbones(spec: ScaleSpec) -> dict[str, Backbone]:
             continue
         kind = resolve("backbone", wanted.kind, BACKBONES)
         if wanted.weights == OURS:
-            found[name] = kind.from_folder(shipped_folder(load_recipe(DEFAULT), DEFAULT_SCALE), **wanted.options)
+            found[name] = kind.from_folder(shipped_folder(load_recipe(DEFAULT), DEFAULT_SCALE), device=device, **wanted.options)
         elif wanted.weights is not None:
-            found[name] = kind.from_folder(weights.locate(wanted.weights), **wanted.options)
+            found[name] = kind.from_folder(weights.locate(wanted.weights), device=device, **wanted.options)
         else:
             found[name] = kind.from_config(**wanted.options)
         made.append((wanted, found[name]))
@@ -236,7 +244,7 @@ def build(
     marked = [s.name for s in recipe.streams if s.marks]
     prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt, recipe.layout, marked)
     seeing_own = (home / "face.safetensors").is_file()
-    seeing = perception or build_perception(system, scale, home if seeing_own else None)
+    seeing = perception or build_perception(system, scale, home if seeing_own else None, device=model.device_of_words)
     version = "untrained" if untrained else _version(home, encoders_key(system, scale, home if seeing_own else None))
     return Parts(recipe, scale, seeing, model.eval(), tokenizer, prompts, version)
 

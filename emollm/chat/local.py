@@ -111,9 +111,9 @@ class LocalBackend:
             out = causal.model(inputs_embeds=embeds, use_cache=True)
             first = causal.lm_head(out.last_hidden_state[:, -1]).float().log_softmax(-1)[0]
             longest = max(len(o) for o in options)
-            ids = torch.full((len(options), longest), prompts.end_id)
+            ids = torch.full((len(options), longest), prompts.end_id, device=embeds.device)
             for i, option in enumerate(options):
-                ids[i, : len(option)] = torch.tensor(option)
+                ids[i, : len(option)] = torch.tensor(option, device=embeds.device)
             cache = out.past_key_values
             cache.batch_repeat_interleave(len(options))
             logits = causal(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits.float().log_softmax(-1)
@@ -156,7 +156,8 @@ class LocalBackend:
         return replace(analysis, features=chosen(self._parts.recipe, analysis.features))
 
     def _embed(self, encoded: Encoded, clips: Sequence[Analysis]) -> Tensor:
-        ids, slots = torch.tensor([encoded.input_ids]), torch.tensor([encoded.slots])
+        at = self._model.device_of_words
+        ids, slots = torch.tensor([encoded.input_ids], device=at), torch.tensor([encoded.slots], device=at)
         guide = pad_guides([encoded], self._parts.prompts.end_id)
         parts = [self._model.project({n: (f.tokens, f.mask) for n, f in clip.features.items()}, guide) for clip in clips]
         joined = {}
@@ -183,7 +184,7 @@ class LocalBackend:
 
             def watch(ids: Tensor, _scores: Any, **_: Any) -> Tensor:
                 written[:] = ids[0].tolist()
-                return torch.full((len(ids),), reply.cancelled)
+                return torch.full((len(ids),), reply.cancelled, device=ids.device)
 
             options = _generation(sampling, self._parts.prompts.end_id)
             failure: list[BaseException] = []
@@ -195,7 +196,7 @@ class LocalBackend:
                         torch.manual_seed(sampling.seed if sampling.seed is not None else random.SystemRandom().getrandbits(63))
                         self._model.llm.generate(
                             inputs_embeds=embeds,
-                            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long),
+                            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device),
                             past_key_values=cache,
                             streamer=streamer,
                             stopping_criteria=StoppingCriteriaList([watch]),

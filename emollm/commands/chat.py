@@ -28,6 +28,7 @@ def chat(
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
     adapters: Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")] = None,
     bits: Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits (extra quant).")] = None,
+    device_map: Annotated[str | None, typer.Option(help='Where the model goes: "auto", "cuda:0"; the processor if not given.')] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with answer, emotion, evidence, timeline and more.")
     ] = False,
@@ -47,10 +48,10 @@ def chat(
     from emollm import load
 
     options: dict[str, Any] = {"adapters": adapters} if adapters is not None else {}
-    if bits is not None:
+    if bits is not None or device_map is not None:
         from emollm.model.llm import hold
 
-        options["hold"] = hold(bits=bits)
+        options["hold"] = hold(bits=bits, device_map=device_map)
     backend: ChatBackend = load(system, scale=scale, threads=threads, **options)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     if ask is not None:

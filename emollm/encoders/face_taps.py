@@ -30,17 +30,17 @@ class FaceTaps:
 
     gives: Mapping[str, int] = {"face": WIDTH, "face-depths": (len(TAPS) + 1) * TAP_WIDTH}
 
-    def __init__(self, encoder: FaceEncoder, crop: Literal["face", "frame"] = "face") -> None:
-        self._encoder, self._crop = encoder.eval(), crop
+    def __init__(self, encoder: FaceEncoder, crop: Literal["face", "frame"] = "face", device: str = "cpu") -> None:
+        self._encoder, self._crop, self._device = encoder.eval().to(device), crop, device
 
     @classmethod
-    def from_folder(cls, folder: Path, crop: Literal["face", "frame"] = "face") -> FaceTaps:
+    def from_folder(cls, folder: Path, crop: Literal["face", "frame"] = "face", *, device: str = "cpu") -> FaceTaps:
         """With the shipped weights, `face.safetensors`."""
         from safetensors.torch import load_file
 
         encoder = FaceEncoder()
         encoder.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(folder / "face.safetensors").items()})
-        return cls(encoder, crop)
+        return cls(encoder, crop, device)
 
     @classmethod
     def from_config(cls, crop: Literal["face", "frame"] = "face") -> FaceTaps:
@@ -58,9 +58,9 @@ class FaceTaps:
         crops = torch.from_numpy(np.stack([cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in small]))
         points = torch.from_numpy(look.points[shown].astype(np.float32))
         kept: list[Tensor] = []
-        hooks = [self._encoder.pixels[n].register_forward_hook(lambda _m, _i, out: kept.append(out)) for n in TAPS]
+        hooks = [self._encoder.pixels[n].register_forward_hook(lambda _m, _i, out: kept.append(out.cpu())) for n in TAPS]
         try:
-            tokens = self._encoder(crops, points)
+            tokens = self._encoder(crops.to(self._device), points.to(self._device)).cpu()
         finally:
             for hook in hooks:
                 hook.remove()

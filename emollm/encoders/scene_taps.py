@@ -32,13 +32,13 @@ class SceneTaps:
 
     gives: Mapping[str, int] = {"frames": 1280, "depths": len(TAPS) * TAP_WIDTH, "grid": 320, "image": 448, "whole": 1280}
 
-    def __init__(self, encoder: SceneEncoder) -> None:
-        self._encoder = encoder.eval()
+    def __init__(self, encoder: SceneEncoder, device: str = "cpu") -> None:
+        self._encoder, self._device = encoder.eval().to(device), device
 
     @classmethod
-    def from_folder(cls, folder: Path) -> SceneTaps:
+    def from_folder(cls, folder: Path, *, device: str = "cpu") -> SceneTaps:
         """With the packaged weights."""
-        return cls(SceneEncoder.from_folder(folder))
+        return cls(SceneEncoder.from_folder(folder), device)
 
     @classmethod
     def from_config(cls) -> SceneTaps:
@@ -68,15 +68,15 @@ class SceneTaps:
     def _depths(self, x: Tensor, last: int | None = None) -> tuple[list[Tensor], Tensor]:
         """Outputs of the tapped blocks [T, C, h, w], up to block `last`, and the pooled last layer [T, 1280]."""
         encoder = self._encoder
-        x = nn.functional.relu6(encoder._bn0(encoder._conv_stem(x)))
+        x = nn.functional.relu6(encoder._bn0(encoder._conv_stem(x.to(self._device))))
         taps = []
         for number, block in enumerate(encoder._blocks):
             x = block(x)
             if number in TAPS:
-                taps.append(x.float())
+                taps.append(x.float().cpu())
             if number == last:
                 return taps, x
-        return taps, nn.functional.relu6(encoder._bn1(encoder._conv_head(x))).mean((2, 3)).float()
+        return taps, nn.functional.relu6(encoder._bn1(encoder._conv_head(x))).mean((2, 3)).float().cpu()
 
 
 def _wide(tap: Tensor) -> Tensor:

@@ -72,6 +72,7 @@ class EmotionModel(PreTrainedModel):
             )
             base = get_peft_model(base, lora)
         self.llm: Any = base
+        # The language model may lie on another device, or on several; its word vectors are where everything meets.
         self.streams = tuple(s.name for s in self.recipe.streams)
         widths = self.recipe.widths(config.scale)
         self.projectors = nn.ModuleDict()
@@ -96,6 +97,10 @@ class EmotionModel(PreTrainedModel):
                 joined = {n: widths[n] for n in stream.fuse}
                 more |= stream.options | self.recipe.at(config.scale).options.get(stream.name, {})
                 self.fusers[stream.name] = _made(stream.name, fuser, widths=joined, width=widths[stream.name], **more)
+
+        if not embedding.is_meta:
+            self.projectors.to(embedding.device)
+            self.fusers.to(embedding.device)
 
     # -- building, saving, loading
 
@@ -203,13 +208,20 @@ class EmotionModel(PreTrainedModel):
         return self.llm.get_input_embeddings()
 
     @property
+    def device_of_words(self) -> str:
+        """Where prompts and features have to be."""
+        return str(self.get_input_embeddings().weight.device)
+
+    @property
     def causal(self) -> Any:
         """The language model itself, under the LoRA wrapper if there is one."""
         return self.llm.get_base_model() if isinstance(self.llm, PeftModel) else self.llm
 
     def project(self, features: FeatureBatch, guide: Guide | None = None) -> dict[str, tuple[Tensor, Tensor]]:
         """Features [B, N, D_enc] of each stream to tokens [B, K, D_llm]; fused streams are made on the way."""
-        known = dict(features)
+        at = self.device_of_words
+        known = {n: (tokens.to(at), mask.to(at)) for n, (tokens, mask) in features.items()}
+        guide = (guide[0].to(at), guide[1].to(at)) if guide is not None else None
         out = {}
         asked = (self.get_input_embeddings()(guide[0]).float(), guide[1]) if guide is not None and self.guided else None
         for stream in self.recipe.streams:
@@ -240,7 +252,8 @@ class EmotionModel(PreTrainedModel):
 
     def embed(self, input_ids: Tensor, slots: Tensor, features: FeatureBatch, guide: Guide | None = None) -> Tensor:
         """Ids [B, L] and slots [B, L] to input embeddings [B, L, D_llm]."""
-        embeds = self.get_input_embeddings()(input_ids)
+        at = self.device_of_words
+        embeds, slots = self.get_input_embeddings()(input_ids.to(at)), slots.to(at)
         return splice(embeds, slots, self.streams, self.project(features, guide) if features else {})
 
     def forward(
