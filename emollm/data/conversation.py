@@ -69,7 +69,7 @@ class PromptBuilder:
     """Lays out conversations for one tokenizer and one list of streams.
 
     Args:
-        tokenizer: Of the language model; its chat marks are `<|im_start|>` and `<|im_end|>`.
+        tokenizer: Of the language model.
         streams: Names in the order of the model's slots.
         counts: `EmotionModel.counts`.
         system_prompt: Put before every conversation that brings none.
@@ -92,8 +92,16 @@ class PromptBuilder:
         self._system_prompt = system_prompt
         self._layout = [re.split(r"{([^{}]*)}", line) for line in layout]  # before, name, after
         self._marked = frozenset(marked)
-        self._start, self._end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
         self._fixed: dict[str, list[int]] = {}
+        self._start, self._end = self._marks()
+
+    def _marks(self) -> tuple[list[int], int]:
+        """What begins and what ends a turn: chat marks where the tokenizer has them, else a heading and the end of text (LLaMA-2)."""
+        ids = self._tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+        unknown = getattr(self._tokenizer, "unk_token_id", None)
+        if all(i is not None and i != unknown for i in ids) or self._tokenizer.eos_token_id is None:
+            return [ids[0]], ids[1]
+        return self.text("### "), self._tokenizer.eos_token_id
 
     @property
     def end_id(self) -> int:
@@ -121,7 +129,7 @@ class PromptBuilder:
         if self._system_prompt and (not turns or turns[0].role != "system"):
             turns = [Turn("system", self._system_prompt), *turns]
         for turn in turns:
-            put([self._start, *self._own(f"{turn.role}\n")])
+            put([*self._start, *self._own(f"{turn.role}\n")])
             if turn.clip is not None:
                 guide = guide or self.text(turn.text)
                 for piece in self._clip(turn.clip):
@@ -133,7 +141,7 @@ class PromptBuilder:
             put([self._end], learn=turn.learn)
             put(self._own("\n"))
         if answer:
-            put([self._start, *self._own("assistant\n"), *self.text(begun)])
+            put([*self._start, *self._own("assistant\n"), *self.text(begun)])
         return Encoded(ids, slots, labels, guide)
 
     def text(self, text: str) -> list[int]:

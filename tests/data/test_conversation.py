@@ -106,3 +106,27 @@ def test_slots_are_what_the_model_wants():
     encoded = parts.prompts.build([Turn("user", "x", clip=VIDEO)])
     wanted = parts.model.counts(VIDEO.tokens)
     assert {n: encoded.slots.count(i) for i, n in enumerate(parts.model.streams)} == wanted
+
+
+class _Plain:
+    """A tokenizer without chat marks, as LLaMA-2's."""
+
+    unk_token_id = 0
+
+    def __init__(self, inner):
+        self._inner, self.eos_token_id = inner, inner.eos_token_id
+
+    def convert_tokens_to_ids(self, tokens):
+        return [self.unk_token_id for _ in tokens]
+
+    def __call__(self, *args, **kwargs):
+        return self._inner(*args, **kwargs)
+
+
+def test_a_tokenizer_without_chat_marks_gets_headings(tokenizer):
+    prompts = PromptBuilder(_Plain(tokenizer), STREAMS, counts, "")
+    encoded = prompts.build([Turn("user", "How?"), Turn("assistant", "Glad.", learn=True)], answer=False)
+    text = tokenizer.decode(encoded.input_ids)
+    assert text.startswith("### user\nHow?") and "### assistant\nGlad." in text
+    assert prompts.end_id == tokenizer.eos_token_id
+    assert encoded.labels[-2] == prompts.end_id  # the end of the answer is learned
