@@ -67,6 +67,7 @@ def build_perception(
     transcribe: bool = True,
     limits: Limits = DEFAULT_LIMITS,
     device: str = "cpu",
+    backbones: bool = True,
 ) -> Perception:
     """The encoders of a system.
 
@@ -78,6 +79,7 @@ def build_perception(
         transcribe: Write words down; training on known texts does not need it.
         limits: How often and how much of a clip is looked at.
         device: Of the backbones.
+        backbones: Whether to load them: measurements do without.
 
     Raises:
         CheckpointError: If weights are missing; the message names the command that fetches them.
@@ -97,7 +99,7 @@ def build_perception(
             tracker=tracker,
             limits=limits,
             units=UnitEncoder(),
-            backbones=build_backbones(spec, device),
+            backbones=build_backbones(spec, device) if backbones else None,
         )
     # What is measured is measured by our own encoders in every system; the streams of others come from their backbones.
     ours = spec.encoders if not spec.backbones else load_recipe(DEFAULT).at(DEFAULT_SCALE).encoders
@@ -120,7 +122,7 @@ def build_perception(
         tracker=FaceTracker(weights.locate("mediapipe-face"), threads=threads),
         transcribe=transcribe,
         limits=limits,
-        backbones=build_backbones(spec, device),
+        backbones=build_backbones(spec, device) if backbones else None,
     )
 
 
@@ -155,7 +157,7 @@ def perception_maker(system: str, scale: str, own: Path | None = None) -> Any:
 
 def measuring_maker(system: str, scale: str, fps: float, seconds: float = MOST_SECONDS) -> Any:
     """A picklable factory of encoders that also write down words and look at a whole clip as often as asked."""
-    return partial(build_perception, system, scale, limits=Limits(seconds=seconds, frames=None, fps=fps))
+    return partial(build_perception, system, scale, limits=Limits(seconds=seconds, frames=None, fps=fps), backbones=False)
 
 
 def encoders_key(system: str, scale: str, own: Path | None = None) -> str:

@@ -40,7 +40,7 @@ def options(
 
 def _mount() -> None:
     """Register commands; their modules import nothing heavy before they run."""
-    from emollm.commands import analyze, bench, chat, doctor, evaluate, serve, synth, systems, train, weights
+    from emollm.commands import analyze, bench, chat, data, doctor, evaluate, serve, synth, systems, train, weights
     from emollm.commands import app as app_command
 
     app.command("chat")(chat.chat)
@@ -54,6 +54,7 @@ def _mount() -> None:
     app.command("systems")(systems.systems)
     app.command("doctor")(doctor.doctor)
     app.add_typer(weights.app, name="weights", help="Fetch, list and check pretrained weights.")
+    app.add_typer(data.app, name="data", help="Read public corpora into one format, and check files of it.")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-import emollm
 from emollm import catalog
+from emollm.commands.loading import Adapters, Bits, DeviceMap, load_backend
 from emollm.errors import MediaError
 from emollm.lazy import need
 
@@ -22,6 +22,9 @@ def app(
     scale: Annotated[str, typer.Option(help="toy, mini or full.")] = "mini",
     clip: Annotated[Path | None, typer.Option(help="Open the page with this clip.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for the model; default: torch's choice.")] = None,
+    adapters: Adapters = None,
+    bits: Bits = None,
+    device_map: DeviceMap = None,
 ) -> None:
     """Open the app on a local address; Ctrl-C ends it and deletes all clips."""
     if clip is not None and not clip.is_file():
@@ -31,7 +34,7 @@ def app(
 
     gradio_ui.check_free(host, port)  # before the weights load, so that nobody waits for a refusal
     samples = sorted((catalog.folder("instruct_data") / "samples").glob("*.mp4"))
-    demo = gradio_ui.build_demo(emollm.load(system, scale=scale, threads=threads), samples, clip)
+    demo = gradio_ui.build_demo(load_backend(system, scale, threads, adapters, bits, device_map), samples, clip)
     signal.signal(signal.SIGTERM, _leave)
     try:
         print(f"emollm is ready at {gradio_ui.launch(demo, host, port)}", flush=True)

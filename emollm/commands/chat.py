@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from emollm.commands.loading import Adapters, Bits, DeviceMap, load_backend
 from emollm.errors import EmollmError
 from emollm.values import Message, Sampling
 
@@ -26,9 +27,9 @@ def chat(
     ask: Annotated[str | None, typer.Option(help="Ask this and stop; without it an interactive chat begins.")] = None,
     system: Annotated[str, typer.Option(help="Recipe name, or a path to a .toml.")] = "emollm",
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
-    adapters: Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")] = None,
-    bits: Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits (extra quant).")] = None,
-    device_map: Annotated[str | None, typer.Option(help='Where the model goes: "auto", "cuda:0"; the processor if not given.')] = None,
+    adapters: Adapters = None,
+    bits: Bits = None,
+    device_map: DeviceMap = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with answer, emotion, evidence, timeline and more.")
     ] = False,
@@ -45,14 +46,7 @@ def chat(
 
     for path in paths:  # a wrong path should fail before seconds of loading
         digest_of(path)
-    from emollm import load
-
-    options: dict[str, Any] = {"adapters": adapters} if adapters is not None else {}
-    if bits is not None or device_map is not None:
-        from emollm.model.llm import hold
-
-        options["hold"] = hold(bits=bits, device_map=device_map)
-    backend: ChatBackend = load(system, scale=scale, threads=threads, **options)
+    backend = load_backend(system, scale, threads, adapters, bits, device_map)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     if ask is not None:
         message = Message("user", ask, paths)

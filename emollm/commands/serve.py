@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-import emollm
+from emollm.commands.loading import Adapters, Bits, DeviceMap, load_backend
 from emollm.errors import EmollmError
 from emollm.lazy import need
 
@@ -27,6 +27,9 @@ def serve(
     system: Annotated[str, typer.Option(help='Name of a system, path to a .toml, or "echo" for a backend without weights.')] = "emollm",
     scale: Annotated[str, typer.Option(help="toy, mini or full.")] = "mini",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model; default: torch decides.")] = None,
+    adapters: Adapters = None,
+    bits: Bits = None,
+    device_map: DeviceMap = None,
     no_key: Annotated[bool, typer.Option("--no-key", help="Serve other machines without an API key.")] = False,
 ) -> None:
     """Serve chat, measurements and label scores over HTTP, as OpenAI's API."""
@@ -42,7 +45,7 @@ def serve(
         )
     listener = _listen(host, port)
     with listener:
-        app = build_server(emollm.load(system, scale=scale, threads=threads), api_key=api_key)
+        app = build_server(load_backend(system, scale, threads, adapters, bits, device_map), api_key=api_key)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
         config = uvicorn.Config(app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=GRACE_S)

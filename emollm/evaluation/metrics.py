@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 Pairs = Sequence[tuple[str, str]]  # (true, predicted)
 
@@ -41,11 +42,23 @@ def macro_f1(pairs: Pairs) -> float:
 METRICS: dict[str, Callable[[Pairs], float]] = {"accuracy": accuracy, "uar": uar, "weighted_f1": weighted_f1, "macro_f1": macro_f1}
 
 
+Item = TypeVar("Item")
+
+
+def draws(items: Sequence[Item], statistic: Callable[[Sequence[Item]], float], *, rounds: int = 400, seed: int = 0) -> list[float]:
+    """The statistic on samples of the items drawn with replacement, in ascending order."""
+    rng = random.Random(seed)
+    return sorted(statistic(rng.choices(items, k=len(items))) for _ in range(rounds))
+
+
+def middle(values: Sequence[float]) -> tuple[float, float]:
+    """Bounds of the middle 95 % of sorted values."""
+    return values[int(0.025 * len(values))], values[int(0.975 * len(values)) - 1]
+
+
 def interval(pairs: Pairs, metric: Callable[[Pairs], float], *, rounds: int = 400, seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval: the metric on samples of the pairs drawn with replacement."""
-    rng = random.Random(seed)
-    values = sorted(metric(rng.choices(pairs, k=len(pairs))) for _ in range(rounds))
-    return values[int(0.025 * rounds)], values[int(0.975 * rounds) - 1]
+    return middle(draws(pairs, metric, rounds=rounds, seed=seed))
 
 
 Sure = Sequence[tuple[float, bool]]  # (probability of the answer, whether it was right)

@@ -15,10 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emollm.media.detector import FaceDetector, FaceMesh, Image, IrisFinder, overlap, region_of_mesh
+from emollm.media.detector import FaceDetector, FaceMesh, Image, IrisFinder, Region, overlap, region_of_mesh
 from emollm.media.likeness import Looks, alike_elsewhere, alike_here, describe
 from emollm.values import FaceTrack, Floats
 
+CUT_OUT_PX = 160  # a picture no larger may be a face cut out by somebody else
 PRESENCE = 0.5
 LOOK_AGAIN_S = 1.0
 SAME_FACE_IOU = 0.3
@@ -92,7 +93,20 @@ class FaceTracker:
             landmarks, presence = self.mesh(image, region_of_mesh(landmarks))  # the second look is upright and well centred
             if presence > PRESENCE and not any(overlap(box_of(landmarks), box_of(other)) > SAME_FACE_IOU for other, _ in found):
                 found.append((landmarks, presence))
+        if not detections and max(image.shape[:2]) <= CUT_OUT_PX:
+            found = self._cut_out(image)
+            return found, len(found)
         return found, len(detections)
+
+    def _cut_out(self, image: Image) -> list[tuple[Floats, float]]:
+        """The face of a tiny picture that is nothing but a face, as data sets of cut-out faces have them; detectors want some surroundings."""
+        height, width = image.shape[:2]
+        tries = []
+        for share in (1.0, 1.25, 0.8):
+            landmarks, _ = self.mesh(image, Region(width / 2, height / 2, share * max(height, width), 0.0))
+            tries.append(self.mesh(image, region_of_mesh(landmarks)))
+        landmarks, presence = max(tries, key=lambda t: t[1])
+        return [(landmarks, presence)] if presence > PRESENCE else []
 
     def __call__(self, frames: Iterable[Image], times_s: Iterable[float]) -> tuple[FaceTrack, ...]:
         """Follow all faces of a clip: one track a person in order of appearance; empty when there is no face."""

@@ -109,3 +109,15 @@ def test_overlap_by_hand():
     # 10 x 10 boxes shifted by 5: shared 50, union 150.
     assert overlap(np.array([0, 0, 10, 10.0]), np.array([5, 0, 15, 10.0])) == pytest.approx(1 / 3)
     assert overlap(np.array([0, 0, 10, 10.0]), np.array([20, 0, 30, 10.0])) == 0
+
+
+def test_a_face_cut_out_by_others_is_found_and_a_blank_one_is_not(tracker, joy):
+    (whole,) = tracker.find(joy.frames[0])
+    left, top, right, bottom = np.concatenate([whole[0][:, :2].min(0), whole[0][:, :2].max(0)]).round().astype(int)
+    cut = np.ascontiguousarray(cv2.resize(joy.frames[0][top:bottom, left:right], (48, 48), interpolation=cv2.INTER_AREA))
+    ((landmarks, presence),) = tracker._cut_out(cut)
+    assert presence > 0.5
+    expected = (whole[0][:, :2] - [left, top]) * [48 / (right - left), 48 / (bottom - top)]
+    assert np.abs(landmarks[:, :2] - expected).mean() < 2.5  # pixels
+    noise = np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)
+    assert tracker._cut_out(noise) == [] and tracker.find(np.full((48, 48, 3), 120, np.uint8)) == []

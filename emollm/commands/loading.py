@@ -1,0 +1,35 @@
+"""Command-line options to a chat backend: the one place where `chat`, `serve` and `app` load a system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from emollm.chat.backend import ChatBackend
+
+Adapters = Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")]
+Bits = Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits (extra quant).")]
+DeviceMap = Annotated[str | None, typer.Option(help='Where the model goes: "auto", "cuda:0"; the processor if not given.')]
+
+
+def load_backend(
+    system: str,
+    scale: str,
+    threads: int | None,
+    adapters: Path | None = None,
+    bits: int | None = None,
+    device_map: str | None = None,
+) -> ChatBackend:
+    """A system ready to answer; options that the echo system does not know are passed only where they were given."""
+    import emollm
+
+    options: dict[str, Any] = {"adapters": adapters} if adapters is not None else {}
+    if bits is not None or device_map is not None:
+        from emollm.model.llm import hold
+
+        options["hold"] = hold(bits=bits, device_map=device_map)
+    backend: ChatBackend = emollm.load(system, scale=scale, threads=threads, **options)
+    return backend
