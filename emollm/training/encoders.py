@@ -13,6 +13,7 @@ from torch import nn
 
 from emollm.data.corpus import Corpus
 from emollm.training.face_encoder import prepare_faces, train_face
+from emollm.training.self_taught import learn_on
 from emollm.training.steps import Say
 from emollm.training.track_encoder import prepare_tracks, train_track
 from emollm.training.unit_encoder import prepare_renders, train_units
@@ -26,6 +27,7 @@ def train_encoders(
     out: Path,
     *,
     epochs: int = 12,
+    more_epochs: int = 14,
     voice_epochs: int = 9,
     renders: int = 0,
     unit_steps: int = 4000,
@@ -38,6 +40,7 @@ def train_encoders(
         data: Folder with index.jsonl.
         out: Gets the files; prepared faces and layers are kept there for the next run.
         epochs: Of the face encoder.
+        more_epochs: Of the face encoder's learning on from itself.
         voice_epochs: Of the voice encoder; more overfit the few speakers.
         renders: Synthetic faces for the unit encoder; 0 leaves it out (then no synthetic person is made).
         unit_steps: Of the unit encoder's optimiser.
@@ -59,7 +62,7 @@ def train_encoders(
     torch.manual_seed(seed)
     faces = prepare_faces(corpus, out, tell)
     trained: dict[str, nn.Module] = {
-        "face": train_face(faces, epochs=epochs, seed=seed, say=tell),
+        "face": learn_on(train_face(faces, epochs=epochs, seed=seed, say=tell), faces, epochs=more_epochs, seed=seed, say=tell),
         "voice": train_voice(*prepare_voices(corpus, tell, seed), epochs=voice_epochs, seed=seed, say=tell),
     }
     if renders:

@@ -11,7 +11,7 @@ from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.errors import DataError
 from emollm.synth.faces import Stills
-from emollm.training import encoders, face_encoder, unit_encoder, views
+from emollm.training import encoders, face_encoder, self_taught, unit_encoder, views
 from emollm.units import INDEX, UNITS, mirrored_units
 
 
@@ -20,7 +20,7 @@ def trained(tmp_path_factory):
     data = tiny_data.build(tmp_path_factory.mktemp("data"))
     out = tmp_path_factory.mktemp("out")
     told = []
-    encoders.train_encoders(data, out, epochs=3, voice_epochs=3, say=lambda what, share, detail: told.append((what, share)))
+    encoders.train_encoders(data, out, epochs=3, more_epochs=2, voice_epochs=3, say=lambda what, share, detail: told.append((what, share)))
     return data, out, told
 
 
@@ -28,7 +28,7 @@ def test_both_files_load_into_fresh_encoders(trained):
     _, out, told = trained
     for name, kind in (("face", FaceEncoder), ("voice", VoiceEncoder)):
         load_encoder(kind(), out / f"{name}.safetensors")
-    assert {what for what, _ in told} == {"finding faces", "face encoder", "hearing voices", "voice encoder"}
+    assert {what for what, _ in told} == {"finding faces", "face encoder", "face encoder, learning on", "hearing voices", "voice encoder"}
     assert all(0 <= share <= 1 for _, share in told)
 
 
@@ -41,6 +41,20 @@ def test_the_face_encoder_learns_to_tell_two_faces_apart(trained):
     with torch.inference_mode():
         logits = encoder.expressions(encoder(crops, torch.from_numpy(faces.points)))
     assert (logits.argmax(1).numpy() == faces.targets.argmax(1)).mean() >= 0.75  # two labels, so half would be chance
+
+
+def test_learning_on_keeps_the_encoder_that_was_given(trained):
+    data, out, _ = trained
+    faces = face_encoder.prepare_faces(Corpus(data), out, lambda *_: None)
+    before = face_encoder.train_face(faces, epochs=2, seed=0, say=lambda *_: None, batch=12)
+    kept = {k: v.clone() for k, v in before.state_dict().items()}
+    after = self_taught.learn_on(before, faces, epochs=2, seed=0, say=lambda *_: None, batch=12)
+    assert all(torch.equal(v, kept[k]) for k, v in before.state_dict().items() if "running" not in k and "tracked" not in k)
+    assert not torch.equal(after.join[1].weight, before.join[1].weight)
+    # Of two classes seen alike often neither gains; all others lose against them.
+    moved = (after.expression.bias - before.expression.bias).detach()
+    shown = sorted(set(faces.targets.argmax(1).tolist()))
+    assert moved[shown].min() > moved[[k for k in range(8) if k not in shown]].max()
 
 
 def stills(count):
