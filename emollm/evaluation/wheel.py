@@ -16,7 +16,7 @@ import functools
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -27,7 +27,7 @@ Mode = Literal["official", "fixed"]
 MODES: tuple[Mode, ...] = ("official", "fixed")
 NEUTRAL = "(neutral)"
 T = TypeVar("T")
-_LISTS = ("neutral", "ambiguous", "links", "denials")
+_LISTS = ("neutral", "ambiguous", "links", "denials", "persons")
 
 # English endings and what stands in their place in the base word; tried once and twice ("surprisingly"), kept where a known word comes out.
 _ENDINGS = (
@@ -59,14 +59,18 @@ class Vocabulary:
     ambiguous: frozenset[str]  # words that name a feeling only after a linking verb
     links: frozenset[str] = frozenset()  # linking verbs, such as "feels"
     denials: frozenset[str] = frozenset()  # words that deny what follows
+    persons: frozenset[str] = frozenset()  # who may feel something
+    _known: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)  # forms already looked up
 
     def bases(self, label: str) -> tuple[str, ...]:
         """Known base words of a form, the form itself first; empty for a word that leads nowhere."""
         form = " ".join(label.casefold().replace("-", " ").replace("_", " ").split())
-        once = list(_shorter(form))
-        found = [form, *self.forms.get(form, ()), *once]
-        found += [word for stem in once for word in (*self.forms.get(stem, ()), *_shorter(stem))]
-        return tuple(dict.fromkeys(word for word in found if word in self.synonyms))
+        if form not in self._known:
+            once = list(_shorter(form))
+            found = [form, *self.forms.get(form, ()), *once]
+            found += [word for stem in once for word in (*self.forms.get(stem, ()), *_shorter(stem))]
+            self._known[form] = tuple(dict.fromkeys(word for word in found if word in self.synonyms))
+        return self._known[form]
 
     def is_neutral(self, label: str) -> bool:
         """Whether the label says that no emotion is shown."""
@@ -141,11 +145,11 @@ def label_words(text: str, vocabulary: Vocabulary | None = None) -> list[str]:
     """Emotion words of a free text, in order, each once; a rule in place of the language model of the official script.
 
     A plain list ("happy, tense") is taken word for word. In sentences a denied word ("not angry", "without fear") is left out, and a
-    word that is often no feeling ("important", "close") counts only after a verb such as "feels" or "looks".
+    word that is often no feeling ("important", "close") counts only where somebody is said to feel or look so.
     """
     known = vocabulary if vocabulary is not None else load_vocabulary()
     text = re.sub(r"<think>.*?(</think>|\Z)", " ", text, flags=re.DOTALL).casefold().replace("’", "'")
-    pieces = [" ".join(re.findall(r"[a-z'-]+", piece)) for piece in re.split(r"[,;:.!?\n\[\]()]|\band\b", text)]
+    pieces = [" ".join(re.findall(r"[a-z]+(?:['-][a-z]+)*", piece)) for piece in re.split(r"[,;:.!?\n\[\]()]|\band\b", text)]
     pieces = [piece for piece in pieces if piece]
     plain_list = all(len(piece.split()) <= 2 for piece in pieces)
     found: dict[str, None] = {}
@@ -164,10 +168,15 @@ def label_words(text: str, vocabulary: Vocabulary | None = None) -> list[str]:
                 ["rather", "than"],
             ):
                 continue
-            if bases and set(bases) <= known.ambiguous and not plain_list and ("it" in before or not known.links.intersection(before)):
+            if bases and set(bases) <= known.ambiguous and not plain_list and not _felt(tokens[:k], known):
                 continue
             found[token] = None
     return list(found)
+
+
+def _felt(before: Sequence[str], known: Vocabulary) -> bool:
+    """Whether somebody is, feels, looks or seems what follows: "it is" does not count."""
+    return bool(known.links.intersection(before[-4:]) and known.persons.intersection(before))
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +227,7 @@ def set_scores(samples: Sequence[tuple[Collection[str], Collection[str]]], mode:
         return SetScores(precision, recall, f, len(mapped) / len(samples))
 
     found = _each(known, of_wheel)
-    return SetScores(*(_mean([getattr(s, field.name) for s in found]) for field in fields(SetScores)))
+    return SetScores(*(_mean([getattr(s, each.name) for s in found]) for each in fields(SetScores)))
 
 
 def hit_scores(
@@ -263,7 +272,7 @@ def hit_scores(
         )
 
     found = _each(known, of_wheel)
-    return HitScores(*(_mean([getattr(s, field.name) for s in found]) for field in fields(HitScores)))
+    return HitScores(*(_mean([getattr(s, each.name) for s in found]) for each in fields(HitScores)))
 
 
 def _each(known: Vocabulary, score: Callable[[Wheel], T | None]) -> list[T]:

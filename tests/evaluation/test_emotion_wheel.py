@@ -77,6 +77,7 @@ def test_words_that_lead_nowhere():
 def test_free_text():
     assert label_words("The man is happy and, although not sad, a little worried.") == ["happy", "worried"]
     assert label_words("She shows no fear; she isn't angry either, rather relieved") == ["relieved"]
+    assert label_words("The content of the words is important; she looks content.") == ["content"]
     assert label_words("neither happy nor sad") == []
     assert label_words("It is important that he seems tired. An open, content-free remark.") == ["tired"]
     assert label_words("Anger, frustration; anger and tense") == ["anger", "frustration", "tense"]
@@ -170,7 +171,7 @@ def test_faults_are_said(tmp_path):
     with pytest.raises(DataError, match="no file at"):
         load_vocabulary(tmp_path)
     (tmp_path / "words.toml").write_text(
-        'order = ["w"]\nneutral = []\nambiguous = []\nlinks = []\ndenials = []\n[synonyms]\nodd = ["nowhere"]\n[forms]\n'
+        'order = ["w"]\nneutral = []\nambiguous = []\nlinks = []\ndenials = []\npersons = []\n[synonyms]\nodd = ["nowhere"]\n[forms]\n'
     )
     (tmp_path / "w.toml").write_text('name = "w"\nabout = ""\n[rings.good]\nglad = ["merry"]\n')
     with pytest.raises(DataError, match="stand on no wheel: nowhere"):
