@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from emollm.data.readers import Reader
+    from emollm.data.reader_specs import Reader
 
 app = typer.Typer(help="Read public corpora into one format, and check files of it.", no_args_is_help=True)
 
@@ -20,10 +20,10 @@ def list_(
     write: Annotated[Path | None, typer.Option(help="Renew the table of readers in this Markdown page.")] = None,
 ) -> None:
     """List the readers with source, licence, tasks and languages."""
-    from emollm.data import readers
+    from emollm.data import reader_specs
     from emollm.errors import DataError
 
-    loaded = [readers.load_reader(name) for name in readers.names()]
+    loaded = [reader_specs.load_reader(name) for name in reader_specs.names()]
     if write is not None:
         page = write.read_text("utf-8") if write.is_file() else ""
         if BEGIN not in page or END not in page:
@@ -52,17 +52,19 @@ def build(
     fold: Annotated[int | None, typer.Option(help="Which official fold, where there are folds.")] = None,
 ) -> None:
     """Turn an official folder into a unified JSONL file."""
-    from emollm.data import readers
+    from emollm.data import reader_specs, readers
     from emollm.data.schema import SPLITS
     from emollm.errors import DataError, unknown_name
 
-    spec = readers.load_reader(reader)
+    spec = reader_specs.load_reader(reader)
     if split not in (None, *SPLITS):
         raise DataError(unknown_name("split", str(split), SPLITS))
     built = readers.build(spec, root, out, split=split, fold=fold)
     typer.echo(f"{out}: {built.written} samples ({', '.join(f'{name} {count}' for name, count in built.splits.items())})")
     for reason, count in built.left_out.items():
         typer.echo(f"left out: {count} {reason}")
+    if built.never_given:
+        typer.echo(f"given in no row: {', '.join(sorted(built.never_given))}")
 
 
 @app.command("check")
@@ -91,15 +93,15 @@ def check(
 
 def table() -> str:
     """The readers as a Markdown table, with what of each is unverified."""
-    from emollm.data import readers
+    from emollm.data import reader_specs
 
     rows = ["| reader | splits | tasks | languages | licence | source |", "| --- | --- | --- | --- | --- | --- |"]
     doubts = []
-    for name in readers.names():
-        reader = readers.load_reader(name)
+    for name in reader_specs.names():
+        reader = reader_specs.load_reader(name)
         cells = (f"`{name}`", _splits(reader), _tasks(reader), ", ".join(reader.languages) or "-", reader.licence, reader.source)
         rows.append(f"| {' | '.join(cells)} |")
-        doubts += [f"- `{name}`: {doubt}" for doubt in readers.unverified(name)]
+        doubts += [f"- `{name}`: {doubt}" for doubt in reader_specs.unverified(name)]
     return "\n".join([*rows, "", f"Unverified, as the readers' own files say ({len(doubts)}):", "", *doubts, ""])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from emollm.data import readers
+from emollm.data import reader_specs
 from emollm.errors import DataError
 
 Parts = Mapping[str, Iterable[str]]  # corpus -> splits
@@ -49,5 +49,5 @@ def leaks(trained: Parts, tested: Parts, *, mixture: str = "the mixture", card: 
 
 def overlaps() -> frozenset[frozenset[str]]:
     """Pairs of corpora that share clips, as the shipped readers say."""
-    loaded = [readers.load_reader(name) for name in readers.names()]
+    loaded = [reader_specs.load_reader(name) for name in reader_specs.names()]
     return frozenset(frozenset((reader.corpus, other)) for reader in loaded for other in reader.overlaps)

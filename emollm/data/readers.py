@@ -1,264 +1,25 @@
-"""Released corpora to unified samples: one engine, and one declarative file a corpus in instruct_data/readers.
+"""Released corpora to unified samples: one engine for all of them.
 
-The engine knows columns, labels and splits; which columns, labels and splits a corpus has stands in its file. Official splits only: where a
-corpus has none, whoever builds says which split all of it is.
+What is particular to a corpus (columns, labels, splits) stands in its file in instruct_data/readers. Official splits only: where a corpus
+has none, whoever builds says which split all of it is.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from emollm import catalog
 from emollm.data import schema
+from emollm.data.reader_specs import FILTERS, Hole, Join, Reader, TaskRule, may_be_missing, pieces, templates
 from emollm.data.rows import Row, Table, as_text, files, rows
 from emollm.errors import DataError, unknown_name
-
-FOLDER = "instruct_data/readers"
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SplitRule(_Spec):
-    """How the release says which split a row is in."""
-
-    kind: Literal["column", "file", "fold", "lists", "none"]
-    column: str = ""  # of `column` and `lists`; may come from a folder or file name by [[parse]]
-    values: dict[str, Literal["train", "val", "test", ""]] = {}  # of `column`: what stands there -> split; "" leaves the row out
-    folds: int = 0  # of `fold`: how many there are
-    files: dict[Literal["train", "val", "test"], str] = {}  # of `lists`: files with one value of the column a line
-
-
-class Parse(_Spec):
-    """A column whose text holds others: the named groups of the pattern become columns."""
-
-    column: str
-    pattern: str
-
-
-class Join(_Spec):
-    """Another table with more columns for the same rows; held in memory, so for the smaller one."""
-
-    table: Table
-    key: str  # its column
-    on: str  # template over the row's columns that gives the same
-    prefix: str = ""  # put before its column names
-    required: bool = True  # may a row be missing in it?
-
-
-class TaskRule(_Spec):
-    """A task and where its answer stands."""
-
-    type: schema.TaskType
-    column: str = ""
-    columns: dict[str, str] = {}  # of `multi-label` over one column a label: column -> label
-    threshold: float = 0.5  # of `columns`: from which value on a label is given
-    labels: dict[str, str] | tuple[str, ...] = ()  # what stands there -> our label, or the labels as they stand there
-    also: tuple[str, ...] = ()  # labels of the label set that only come from elsewhere
-    skip: tuple[str, ...] = ()  # what may stand there and is no label: the task is left out
-    lower: bool = False  # the release writes its labels in mixed case
-    separator: str = ","  # of tasks with several labels in one cell; brackets and quotes around them are taken away
-    scale: tuple[float, float] | None = None
-    optional: bool = False  # may the cell be empty? The task is left out then
-    splits: tuple[schema.Split, ...] = schema.SPLITS  # splits in which the release has this label
-    question: str = ""  # templates
-    answer: str = ""
-
-    def names(self) -> dict[str, str]:
-        """What stands in the release -> our label."""
-        return self.labels if isinstance(self.labels, dict) else {name: name for name in self.labels}
-
-    def label_set(self) -> tuple[str, ...]:
-        """Our labels, each once, in the order of the file."""
-        return tuple(dict.fromkeys((*self.names().values(), *self.columns.values(), *self.also)))
-
-    @model_validator(mode="after")
-    def _whole(self) -> TaskRule:
-        closed = self.type in schema.ONE_LABEL or (self.type == "multi-label" and not self.columns)
-        if closed and not self.labels:
-            raise ValueError(f"task {self.type!r} needs labels")
-        if (closed or self.type in ("open-vocabulary", "valence")) and not self.column:
-            raise ValueError(f"task {self.type!r} needs a column")
-        if self.type == "valence" and self.scale is None:
-            raise ValueError("task 'valence' needs a scale of two numbers")
-        return self
-
-
-class Written(_Spec):
-    """A description: a template and who wrote it."""
-
-    text: str
-    origin: str
-
-
-class Dialogue(_Spec):
-    """A column with the turns before the reply."""
-
-    column: str
-    role: str  # keys of a turn
-    text: str
-    user: str  # what stands under `role`
-    assistant: str
-
-
-class SampleRule(_Spec):
-    """Templates for the fields of a sample.
-
-    `{column}`, `{column?}` where it may be missing, `{column:05d}` for a padded number, and filters: `{column|lower}`, `|stem`, `|double`.
-    A field is left away where one of its columns is empty.
-    """
-
-    id: str
-    video: str = ""
-    audio: str = ""
-    image: str = ""
-    transcript: str = ""
-    language: str = ""  # a template, too: a corpus may have several
-    speaker: str = ""
-    reply: str = ""
-    peak_frame: str = ""
-    chain_of_empathy: dict[Literal["event", "emotion", "cause", "goal"], str] = {}
-    descriptions: dict[Literal["audio", "visual", "units", "multimodal", "facial"], Written] = {}
-    history: Dialogue | None = None
-
-
-class Reader(_Spec):
-    """A corpus: where it comes from, its tables, its splits and what a row becomes."""
-
-    name: str
-    corpus: str  # as samples name it: two readers of one corpus share it, so that a leak between them is seen
-    title: str
-    source: str
-    licence: str
-    languages: tuple[str, ...]
-    drawn_from: tuple[str, ...] = ()  # corpora some of whose clips it holds, of which split is not said
-    overlaps: tuple[str, ...] = ()  # corpora with which it is known to share clips, whatever the split
-    tables: tuple[Table, ...] = Field(min_length=1)
-    parse: tuple[Parse, ...] = ()
-    join: tuple[Join, ...] = ()
-    codes: dict[str, dict[str, str]] = {}  # column -> code -> what it stands for, as the new column "name.text"
-    keep: dict[str, tuple[str, ...]] = {}  # column -> values; other rows are left out
-    split: SplitRule
-    sample: SampleRule
-    tasks: tuple[TaskRule, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _whole(self) -> Reader:
-        rule, faults = self.split, []
-        if rule.kind in ("file", "fold") and any(t.split is None for t in self.tables):
-            faults.append(f"split rule {rule.kind!r} needs a split for every table")
-        if rule.kind not in ("file", "fold") and any(t.split is not None for t in self.tables):
-            faults.append(f"split rule {rule.kind!r} does not go with a split of a table")
-        if rule.kind == "column" and not (rule.column and rule.values):
-            faults.append("split rule 'column' needs a column and the split of each value")
-        if rule.kind == "fold" and rule.folds < 2:
-            faults.append("split rule 'fold' needs the number of folds")
-        if rule.kind == "lists" and not (rule.column and rule.files):
-            faults.append("split rule 'lists' needs a column and a file for each split")
-        for task in self.tasks:
-            if task.type == "reason" and "multimodal" not in self.sample.descriptions:
-                faults.append("task 'reason' needs the multimodal description")
-            if task.type == "empathy" and not self.sample.reply:
-                faults.append("task 'empathy' needs a reply")
-        for template in _templates(self):
-            _compiled(template)
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
-
-    def splits(self) -> tuple[schema.Split, ...]:
-        """The splits of the release; none where it has no official ones."""
-        rule = self.split
-        found = {*rule.values.values(), *rule.files, *(t.split for t in self.tables)}
-        return tuple(s for s in schema.SPLITS if s in found)
-
-
-def names() -> list[str]:
-    """Names of all shipped readers."""
-    return catalog.names(FOLDER)
-
-
-def path_of(name: str) -> Path:
-    """The file of a shipped reader, or the file itself where a path to one is given.
-
-    Raises:
-        DataError: If there is none.
-    """
-    path = Path(name) if name.endswith(".toml") else catalog.folder(FOLDER) / f"{name.replace('-', '_')}.toml"
-    if not path.is_file():
-        raise DataError(unknown_name("reader", name, names()))
-    return path
-
-
-def load_reader(name: str) -> Reader:
-    """A reader by name or by path to its file.
-
-    Raises:
-        DataError: If there is none, or with every fault of its file.
-    """
-    path = path_of(name)
-    try:
-        return Reader.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"reader {path.name} is not valid TOML: {error}") from None
-    except ValidationError as error:
-        raise DataError(f"reader {path.name} is faulty: {'; '.join(schema.told(error))}") from None
-
-
-def unverified(name: str) -> list[str]:
-    """What a reader's file says is not verified, from its comments."""
-    lines = path_of(name).read_text("utf-8").splitlines()
-    return [line.split("# unverified:", 1)[1].strip() for line in lines if "# unverified:" in line]
-
-
-_PIECE = re.compile(r"\{([^{}?:|]+)(\?)?(?::(0?\d+)d)?((?:\|\w+)*)\}")
-_FILTERS = {"lower": str.lower, "stem": lambda text: Path(text).stem, "double": lambda text: str(2 * int(text))}
-
-
-@dataclass(frozen=True, slots=True)
-class _Hole:
-    column: str
-    optional: bool
-    width: int
-    filters: tuple[str, ...]
-
-
-@cache
-def _compiled(template: str) -> tuple[str | _Hole, ...]:
-    parts: list[str | _Hole] = []
-    end = 0
-    for match in _PIECE.finditer(template):
-        parts.append(template[end : match.start()])
-        filters = tuple(f for f in match[4].split("|") if f)
-        if strange := [f for f in filters if f not in _FILTERS]:
-            raise ValueError(f"template {template!r}: {unknown_name('filter', strange[0], _FILTERS)}")
-        parts.append(_Hole(match[1], bool(match[2]), int(match[3] or 0), filters))
-        end = match.end()
-    parts.append(template[end:])
-    if any(isinstance(p, str) and ("{" in p or "}" in p) for p in parts):
-        raise ValueError(f"template {template!r} has a brace that belongs to no column")
-    return tuple(p for p in parts if p != "")
-
-
-def _templates(reader: Reader) -> Iterator[str]:
-    rule = reader.sample
-    yield from (rule.id, rule.video, rule.audio, rule.image, rule.transcript, rule.language, rule.speaker, rule.reply, rule.peak_frame)
-    yield from rule.chain_of_empathy.values()
-    yield from (d.text for d in rule.descriptions.values())
-    yield from (j.on for j in reader.join)
-    for task in reader.tasks:
-        yield from (task.question, task.answer)
 
 
 def _fill(template: str, row: Row) -> str | None:
@@ -266,7 +27,7 @@ def _fill(template: str, row: Row) -> str | None:
     if not template:
         return None
     out = []
-    for part in _compiled(template):
+    for part in pieces(template):
         if isinstance(part, str):
             out.append(part)
             continue
@@ -274,7 +35,7 @@ def _fill(template: str, row: Row) -> str | None:
         if not text:
             return None
         for name in part.filters:
-            text = _FILTERS[name](text)
+            text = FILTERS[name](text)
         if part.width:
             try:
                 text = f"{int(float(text)):0{part.width}d}"
@@ -290,6 +51,7 @@ class Built:
 
     splits: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)  # reason -> rows
+    never_given: set[str] = field(default_factory=set)  # columns that may be missing, and were in every row
 
     @property
     def written(self) -> int:
@@ -310,19 +72,19 @@ def build(reader: Reader, root: Path, out: Path, *, split: schema.Split | None =
     Raises:
         DataError: At the first fault of the release, with its place.
     """
+    if not out.parent.is_dir():
+        raise DataError(f"cannot write {out}: there is no folder {out.parent}")
     built = Built()
     part = out.with_name(f"{out.name}.part")
     try:
         with part.open("w", encoding="utf-8") as lines:
-            for sample in samples(reader, root, split=split, fold=fold, left_out=built.left_out):
+            for sample in samples(reader, root, split=split, fold=fold, built=built):
                 lines.write(f"{sample.line()}\n")
                 built.splits[sample.split] += 1
         if not built.written:
             why = ", ".join(f"{count} {reason}" for reason, count in built.left_out.items())
             raise DataError(f"{reader.name}: no sample in {root}{f' ({why})' if why else ''}.")
         os.replace(part, out)
-    except FileNotFoundError:
-        raise DataError(f"cannot write {out}: there is no folder {out.parent}") from None
     finally:
         part.unlink(missing_ok=True)
     return built
@@ -334,11 +96,12 @@ def samples(
     *,
     split: schema.Split | None = None,
     fold: int | None = None,
-    left_out: Counter[str] | None = None,
+    built: Built | None = None,
 ) -> Iterator[schema.UnifiedSample]:
-    """The samples of an official folder, one after another; see `build`."""
+    """The samples of an official folder, one after another; see `build`. What is left out is told in `built`."""
     _check_choice(reader, split, fold)
-    left = Counter[str]() if left_out is None else left_out
+    built = Built() if built is None else built
+    built.never_given |= may_be_missing(reader)
     seen: set[int] = set()
     try:
         wanted = [t for t in reader.tables if split is None or t.split in (None, split)]
@@ -348,7 +111,7 @@ def samples(
         engine = _Engine(reader, root, split, fold)
         for table in found:
             for row in rows(table, root, fold):
-                sample = engine.sample(row, table, left)
+                sample = engine.sample(row, table, built)
                 if sample is None:
                     continue
                 if (mark := hash(sample.id)) in seen:
@@ -387,7 +150,11 @@ class _Engine:
         self.split = split
         self.fold = fold
         self.parses = [(p.column, re.compile(p.pattern)) for p in reader.parse]
-        self.joins = [self._joined(join, root, fold) for join in reader.join]
+        columns = {hole.column for template in templates(reader) for hole in pieces(template) if isinstance(hole, Hole)}
+        columns |= {task.column for task in reader.tasks}
+        self.joins = [
+            self._joined(join, {c for c in columns if join.prefix and c.startswith(join.prefix)}, root, fold) for join in reader.join
+        ]
         self.listed: dict[str, schema.Split] = {}
         for name, file in reader.split.files.items():
             listing = Table(kind="list", file=file, columns=("value",))
@@ -395,18 +162,24 @@ class _Engine:
         self.tasks = [(rule, rule.names(), rule.label_set()) for rule in reader.tasks]
 
     @staticmethod
-    def _joined(join: Join, root: Path, fold: int | None) -> dict[str, Mapping[str, Any]]:
+    def _joined(join: Join, wanted: set[str], root: Path, fold: int | None) -> dict[str, Mapping[str, Any]]:
         if join.table.optional and not _there(join.table, root, fold):
             return {}
         found: dict[str, Mapping[str, Any]] = {}
         for row in rows(join.table, root, fold):
+            if not found:  # a row may be missing in the table, but a column of it may not
+                for column in sorted(wanted):
+                    row.find(column.removeprefix(join.prefix))
             kept = {f"{join.prefix}{k}": v for k, v in row.values.items() if not k.startswith("file.")}
             found[row.text(join.key)] = kept
         return found
 
-    def sample(self, row: Row, table: Table, left_out: Counter[str]) -> schema.UnifiedSample | None:
+    def sample(self, row: Row, table: Table, built: Built) -> schema.UnifiedSample | None:
         """The sample of a row; None where it is left out."""
         row = self._wider(row)
+        left_out = built.left_out
+        if built.never_given:
+            built.never_given -= {column for column in built.never_given if as_text(row.get(column))}
         for column, wanted in self.reader.keep.items():
             if row.text(column) not in wanted:
                 left_out[f"with another {column}"] += 1

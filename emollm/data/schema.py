@@ -244,7 +244,8 @@ class UnifiedSample(_Value):
 
     def line(self) -> str:
         """The sample as one line of a JSONL file, without what is not there."""
-        return self.model_dump_json(exclude_none=True, exclude_defaults=False)
+        written = self.model_dump_json(exclude_defaults=True)  # the version is one, too, but must stand there
+        return f'{{"schema_version":{self.schema_version},{written[1:]}'
 
 
 def level_of(types: Iterable[TaskType]) -> Level:

@@ -15,7 +15,7 @@ def faults(**changes):
 
 def test_a_line_and_its_sample_are_the_same():
     sample = parse_sample(json.dumps(row()))
-    assert parse_sample(sample.line()) == sample
+    assert parse_sample(sample.line()) == sample and json.loads(sample.line()) == row()
     assert sample.tasks[0].label == "joy" and sample.media.paths() == ("train_splits/dia0_utt1.mp4",)
     with pytest.raises(ValueError, match="frozen"):
         sample.split = "test"
