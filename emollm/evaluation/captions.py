@@ -38,22 +38,32 @@ def bleu(samples: Sequence[Sample]) -> dict[str, float]:
     Returns:
         bleu_1 to bleu_4, from 0 to 1.
     """
-    hits, totals = dict.fromkeys(ORDERS, 0), dict.fromkeys(ORDERS, 0)
-    length = nearest = 0
+    return bleu_of([sum(column) for column in zip(*bleu_counts(samples), strict=True)])
+
+
+def bleu_counts(samples: Sequence[Sample]) -> list[list[int]]:
+    """What BLEU sums up, item by item: words found, words of the nearest reference, then right runs and runs of 1, 2, 3 and 4 words."""
+    rows = []
     for found, references in _cut(samples):
-        length += len(found)
-        nearest += min((len(r) for r in references), key=lambda size: (abs(size - len(found)), size))
+        row = [len(found), min((len(r) for r in references), key=lambda size: (abs(size - len(found)), size))]
         for n in ORDERS:
             most: Counter[tuple[str, ...]] = Counter()
             for reference in references:
                 most |= ngrams(reference, n)
             mine = ngrams(found, n)
-            hits[n] += sum((mine & most).values())
-            totals[n] += sum(mine.values())
+            row += [sum((mine & most).values()), sum(mine.values())]
+        rows.append(row)
+    return rows
+
+
+def bleu_of(counts: Sequence[int]) -> dict[str, float]:
+    """BLEU-1 to BLEU-4 of summed `bleu_counts`."""
+    length, nearest = counts[0], counts[1]
     penalty = 1.0 if length >= nearest else math.exp(1 - nearest / length) if length else 0.0
     scores, logs = {}, 0.0
     for n in ORDERS:
-        logs += math.log(hits[n] / totals[n]) if hits[n] else -math.inf
+        hits, total = counts[2 * n], counts[2 * n + 1]
+        logs += math.log(hits / total) if hits else -math.inf
         scores[f"bleu_{n}"] = penalty * math.exp(logs / n)
     return scores
 
@@ -66,7 +76,12 @@ def rouge_l(samples: Sequence[Sample], *, beta: float = 1.2) -> float:
         beta: Weight of recall; 1.2 as in the COCO script, 1 as in the `rouge_score` package. Precision and recall are each the best over
             the references, which need not be the same reference, as in the COCO script.
     """
-    return _mean([_rouge_one(found, references, beta) for found, references in _cut(samples)])
+    return _mean(rouge_l_each(samples, beta=beta))
+
+
+def rouge_l_each(samples: Sequence[Sample], *, beta: float = 1.2) -> list[float]:
+    """ROUGE-L of every item."""
+    return [_rouge_one(found, references, beta) for found, references in _cut(samples)]
 
 
 def _rouge_one(found: Words, references: Sequence[Words], beta: float) -> float:
@@ -95,6 +110,11 @@ def cider(samples: Sequence[Sample]) -> float:
 
     Document frequencies come from the references of the same samples, so a corpus of one item scores 0 and small ones are unstable.
     """
+    return _mean(cider_each(samples))
+
+
+def cider_each(samples: Sequence[Sample]) -> list[float]:
+    """CIDEr of every item, times 10; document frequencies are of all items."""
     return _cider(samples, lambda mine, theirs, _: (mine, theirs, 1.0))
 
 
@@ -107,6 +127,11 @@ def cider_d(samples: Sequence[Sample], *, sigma: float = 6.0) -> float:
         samples: (found, references).
         sigma: Words of difference in length that cost a factor exp(-1/2).
     """
+    return _mean(cider_d_each(samples, sigma=sigma))
+
+
+def cider_d_each(samples: Sequence[Sample], *, sigma: float = 6.0) -> list[float]:
+    """CIDEr-D of every item, times 10; document frequencies are of all items."""
 
     def clipped(mine: _Vector, theirs: _Vector, gap: int) -> tuple[_Vector, _Vector, float]:
         return {g: min(v, theirs.get(g, 0.0)) for g, v in mine.items()}, theirs, math.exp(-(gap**2) / (2 * sigma**2))
@@ -117,7 +142,7 @@ def cider_d(samples: Sequence[Sample], *, sigma: float = 6.0) -> float:
 _Vector = dict[tuple[str, ...], float]
 
 
-def _cider(samples: Sequence[Sample], prepared: Callable[[_Vector, _Vector, int], tuple[_Vector, _Vector, float]]) -> float:
+def _cider(samples: Sequence[Sample], prepared: Callable[[_Vector, _Vector, int], tuple[_Vector, _Vector, float]]) -> list[float]:
     cut = _cut(samples)
     items = math.log(len(cut))
     scores = [0.0] * len(cut)
@@ -131,7 +156,7 @@ def _cider(samples: Sequence[Sample], prepared: Callable[[_Vector, _Vector, int]
                 a, b, factor = prepared(mine, theirs, len(found) - len(reference))
                 dot = sum(v * b.get(g, 0.0) for g, v in a.items())
                 scores[k] += factor * dot / size / len(references) if size else 0.0
-    return 10 * _mean(scores) / len(ORDERS)
+    return [10 * score / len(ORDERS) for score in scores]
 
 
 def _weighted(counts: Counter[tuple[str, ...]], seen: Mapping[tuple[str, ...], int], items: float) -> _Vector:

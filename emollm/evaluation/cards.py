@@ -1,11 +1,11 @@
-"""A benchmark card: which corpus, which labels, which headline. Cards never name systems."""
+"""A benchmark card: which corpus or whose references, which task, labels and headline. Cards never name systems."""
 
 from __future__ import annotations
 
 import tomllib
-from typing import Literal
+from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from emollm import catalog
 from emollm.errors import DataError
@@ -35,20 +35,93 @@ class MeasureCard(BaseModel):
     headline: Literal["units_correlation"]
 
 
-class Card(BaseModel):
-    """One benchmark over a folder with index.jsonl."""
+Task = Literal["recognition", "intent", "open-vocabulary", "sentiment", "multi-label", "caption", "reply"]
+TASKS: tuple[Task, ...] = get_args(Task)
+_CLOSED = ("accuracy", "uar", "weighted_f1", "macro_f1")
+# Which measures may be the headline of a task.
+HEADLINES: dict[Task, tuple[str, ...]] = {
+    "recognition": _CLOSED,
+    "intent": _CLOSED,
+    "open-vocabulary": ("hit_official", "hit_fixed", "mscore_official", "mscore_fixed", "f_official", "f_fixed"),
+    "sentiment": ("weighted_f1", "accuracy", "mae", "corr"),
+    "multi-label": ("map", "micro_f1", "samples_f1", "jaccard"),
+    "caption": ("cider", "cider_d", "rouge_l", "bleu_4", "tem", "autodq"),
+    "reply": ("accuracy", "hit"),
+}
+
+
+class Scored(BaseModel):
+    """What every card that compares answers with references has; `--predictions` needs nothing else."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     version: int
     about: str
+    task: Task = "recognition"
+    labels: tuple[str, ...] = ()  # empty: the labels that occur in the references
+    headline: str
+    forms: dict[str, tuple[str, ...]] = {}  # other words for a label
+    classes: dict[str, tuple[str, ...]] = {}  # reply: the coarse classes of the hit rate, and their words
+    range: Literal[0, 1, 3] = 0  # sentiment: values reach from -range to range; 0 where only the sign is known
+    events: bool = False  # caption: score movements of the face as well
+    folds: int = 0  # scores are means over so many values of group "fold"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.headline not in HEADLINES[self.task]:
+            raise ValueError(f"headline {self.headline!r} is none of task {self.task}: {', '.join(HEADLINES[self.task])}")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("a label is listed twice")
+        strange = set(self.forms) - set(self.labels)
+        if strange:
+            raise ValueError(f"forms of labels that are not listed: {', '.join(sorted(strange))}")
+        return self
+
+
+class Card(Scored):
+    """One benchmark over a folder with index.jsonl."""
+
     corpus: str
     modality: Literal["face", "speech", "text"]
     labels: tuple[str, ...]
-    headline: Literal["accuracy", "uar", "weighted_f1"]
 
 
-def load_card(name: str) -> Card | SceneCard | MeasureCard:
+class ReferenceCard(Scored):
+    """One public benchmark whose data the user has: answers and references come as files."""
+
+    needs: Literal["references"]
+    protocol: str  # which items, in a few words
+    metric: str  # what the headline is
+    source: str
+    items: int = 0  # how many the protocol counts; 0 where nothing sure is known
+
+
+class MeanCard(BaseModel):
+    """A benchmark that is the mean of other cards' headlines."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int
+    about: str
+    needs: Literal["references"]
+    members: tuple[str, ...]
+    headline: Literal["mean"]
+    protocol: str
+    metric: str
+    source: str
+
+
+AnyCard = Card | ReferenceCard | MeanCard | SceneCard | MeasureCard
+
+
+def _kind(row: dict[str, object]) -> type[AnyCard]:
+    kinds: dict[object, type[AnyCard]] = {"scenes": SceneCard, "measures": MeasureCard}
+    if "members" in row:
+        return MeanCard
+    return ReferenceCard if row.get("needs") == "references" else kinds.get(row.get("kind", ""), Card)
+
+
+def load_card(name: str) -> AnyCard:
     """A card by name or by a path to a `.toml`.
 
     Raises:
@@ -58,7 +131,6 @@ def load_card(name: str) -> Card | SceneCard | MeasureCard:
     path = catalog.find("eval", name)
     try:
         row = tomllib.loads(path.read_text("utf-8"))
-        kinds: dict[str, type[Card | SceneCard | MeasureCard]] = {"scenes": SceneCard, "measures": MeasureCard}
-        return kinds.get(row.get("kind", ""), Card).model_validate(row)
+        return _kind(row).model_validate(row)
     except (ValidationError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path.name} is faulty: {error}") from None

@@ -56,6 +56,8 @@ def evaluate(
     Raises:
         DataError: No items, or a label the card does not list.
     """
+    if card.task != "recognition":
+        raise DataError(f"{card.name} is of task {card.task}; give the answers as a file, with --predictions.")
     corpus = Corpus(data)
     items = [i for i in corpus.items(card.corpus, split) if i.label is not None]
     if not items:

@@ -99,7 +99,7 @@ class FaceTracker:
         return found, len(detections)
 
     def _cut_out(self, image: Image) -> list[tuple[Floats, float]]:
-        """The face of a tiny picture that is nothing but a face, as data sets of cut-out faces have them; detectors want some surroundings."""
+        """The face of a tiny picture that is nothing but a face, as data sets of cut-out faces have them: detectors want surroundings."""
         height, width = image.shape[:2]
         tries = []
         for share in (1.0, 1.25, 0.8):
