@@ -28,6 +28,7 @@ ALLOWED = {
     "synth": BASE | {"weights", "data", "encoders", "media"},
     "chat": BASE | {"build", "data", "model", "perception", "watch", "sights", "encoders", "media"},
     "evaluation": BASE | {"chat", "data", "media", "perception", "synth"},
+    "annotation": BASE | {"data", "batch", "verdict", "exports", "chat", "media", "evaluation"},
     "serving": BASE | {"chat", "media", "exports"},
 }
 
