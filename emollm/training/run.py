@@ -90,7 +90,8 @@ def train(
     stages = parts.recipe.stages
     if only is not None and only not in {s.name for s in stages}:
         raise RecipeError(unknown_name("stage", only, [s.name for s in stages]))
-    mixtures = {s.data: Mixture(s.data, corpus, seed=seed, shrink=shrink) for s in stages if s.data}
+    asked = [s for s in stages if only in (None, s.name)]  # the others' media need not be encoded
+    mixtures = {s.data: Mixture(s.data, corpus, seed=seed, shrink=shrink) for s in asked if s.data}
     items = needed_items(list(mixtures.values()))
     folder, filled_by = store_for(features or out / "features", system, scale, own)
     store = FeatureStore(corpus, folder)
