@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from emollm.encoders.base import FACE_PX, Backbone, Look
 from emollm.media.align import crop_face, normalise_landmarks
@@ -71,10 +70,4 @@ def thinned(stream: Stream, features: Features) -> Features:
     picks = [len(moments) // 2] if middle else np.linspace(0, len(moments) - 1, stream.frames).round().astype(int).tolist()
     wanted = {moments[i] for i in picks}
     rows = [i for i, mark in enumerate(features.marks_s) if mark in wanted]
-    return replace(
-        features, tokens=_rows(features.tokens, rows), mask=_rows(features.mask, rows), marks_s=tuple(features.marks_s[i] for i in rows)
-    )
-
-
-def _rows(values: Tensor, rows: list[int]) -> Tensor:
-    return values[:, rows]
+    return replace(features, tokens=features.tokens[:, rows], mask=features.mask[:, rows], marks_s=tuple(features.marks_s[i] for i in rows))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from emollm.errors import RecipeError
 from emollm.model.splice import TEXT
 from emollm.values import Analysis
 
@@ -99,8 +100,10 @@ class PromptBuilder:
         """What begins and what ends a turn: chat marks where the tokenizer has them, else a heading and the end of text (LLaMA-2)."""
         ids = self._tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
         unknown = getattr(self._tokenizer, "unk_token_id", None)
-        if all(i is not None and i != unknown for i in ids) or self._tokenizer.eos_token_id is None:
+        if all(i is not None and i != unknown for i in ids):
             return [ids[0]], ids[1]
+        if self._tokenizer.eos_token_id is None:
+            raise RecipeError("the tokenizer has neither chat marks nor an end of text, so no turn could end. Take another language model.")
         return self.text("### "), self._tokenizer.eos_token_id
 
     @property
