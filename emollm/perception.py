@@ -32,6 +32,7 @@ from emollm.listen import Listened, Listener, Speech
 from emollm.media.decode import DEFAULT_LIMITS, Limits, Reel, digest_of
 from emollm.media.leading import lead_order
 from emollm.media.tracks import FaceTracker
+from emollm.motion import motions
 from emollm.sights import SIGHT_PX, look_at, sense
 from emollm.values import Analysis, Clip, FaceReading, Features, Floats, VoiceReading
 from emollm.watch import CloseUp, Keepsakes, Watched, WatchedFace, Watcher
@@ -124,7 +125,7 @@ class Perception:
             listened = _waited(listening, heard, report) if listening is not None else Listened()
         order, voice = self._cast(watched, listened.voice)
         cast = [watched.faces[k] for k in order]
-        faces = [face_reading(face) for face in cast]
+        faces = [_moving(face_reading(face), who, voice, alone=len(cast) == 1) for who, face in enumerate(cast)]
         features: dict[str, Features] = {}
         if faces:
             features["face"] = faces[0][1]
@@ -268,6 +269,13 @@ def face_reading(face: WatchedFace) -> tuple[FaceReading, Features]:
     )
     pooled = torch.stack([face.tokens[a:b].mean(0) for a, b in bounds])
     return reading, _features(pooled, tuple(float(face.track.times_s[a]) for a, _ in bounds), words)
+
+
+def _moving(read: tuple[FaceReading, Features], who: int, voice: VoiceReading | None, *, alone: bool) -> tuple[FaceReading, Features]:
+    """A reading with what the face does; speech that no mouth goes with is taken for the only person's."""
+    spoken = zip(voice.spans_s, voice.speakers or (None,) * len(voice.spans_s), strict=True) if voice is not None else ()
+    mine = [span for span, speaker in spoken if speaker == who or (speaker is None and alone)]
+    return replace(read[0], motions=motions(read[0], mine)), read[1]
 
 
 def face_bounds(times_s: Floats, scores: Floats) -> list[tuple[int, int]]:

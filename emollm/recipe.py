@@ -98,7 +98,8 @@ class Stage(_Frozen):
 
     name: str
     method: Literal["anchor", "sft"]
-    data: str | None = None  # mixture in instruct_data
+    data: str | None = None  # mixture in instruct_data, over a folder with index.jsonl
+    unified: str | None = None  # mixture in instruct_data over unified samples, in the place of `data` when those are given
     train: tuple[str, ...]  # parameter patterns; one that matches nothing is a fault
     learning_rate: float = Field(gt=0)
     epochs: float = Field(gt=0)

@@ -64,6 +64,9 @@ ACTION_UNITS: dict[str, tuple[str, ...]] = {
 """Numbered FACS action units -> units without side; for tables whose readers expect the numbers."""
 
 INDEX = {name: i for i, name in enumerate(UNITS)}
+TOWARDS_LEFT = ("eyeLookOutLeft", "eyeLookInRight")
+"""Units that turn the eyes to the person's left."""
+TOWARDS_RIGHT = ("eyeLookInLeft", "eyeLookOutRight")
 PAIRED = frozenset(name for name, _, sides in _TABLE if sides)
 
 

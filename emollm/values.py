@@ -52,6 +52,18 @@ class FaceTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class Motion:
+    """One movement of a face, a head or its eyes."""
+
+    start_s: float
+    peak_s: float
+    end_s: float
+    name: str  # a facial unit without its side, or "nod", "turn left", "glance right", ...
+    side: str  # "left" or "right" of the person where one side moves clearly more, else ""
+    strength: float  # 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
 class FaceReading:
     """What one tracked face shows over time."""
 
@@ -62,6 +74,7 @@ class FaceReading:
     pose: Floats | None = None  # [n, 3] yaw, pitch, roll in degrees; see `media.pose`
     units: Floats | None = None  # [n, 52] facial units, 0 to 1, in the order of `units.UNITS`; None where the encoder has not learned them
     condition: Floats | None = None  # [n, 3] strength of the expression, share hidden, sharpness, each 0 to 1
+    motions: tuple[Motion, ...] = ()  # by begin; empty where frames lie too far apart to tell
 
 
 @dataclass(frozen=True, slots=True)

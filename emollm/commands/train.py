@@ -1,4 +1,4 @@
-"""`emollm train`: a recipe's stages over a data folder."""
+"""`emollm train`: a recipe's stages over a data folder or over unified samples."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ def train(
     system: Annotated[str, typer.Argument(help="Recipe name or path to a .toml.")] = "emollm",
     *,
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
-    data: Annotated[Path, typer.Option(help="Folder with index.jsonl and its shards.")],
+    data: Annotated[Path | None, typer.Option(help="Folder with index.jsonl and its shards.")] = None,
+    samples: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Unified JSONL file, in the place of --data; give it once a file.")
+    ] = None,
+    media: Annotated[Path | None, typer.Option(help="With --samples: folder the paths of their media begin in.")] = None,
+    mixture: Annotated[
+        str | None, typer.Option(help="With --samples: one unified mixture for all stages; each stage's own if not given.")
+    ] = None,
+    films: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="With --data: folder made by emollm synth; give it once a folder.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where checkpoints go; runs/SYSTEM-SCALE if not given.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a stopped run ended.")] = False,
     stage: Annotated[str | None, typer.Option(help="Run this stage only, from the weights of the one before.")] = None,
@@ -32,7 +42,7 @@ def train(
     device_map: Annotated[str | None, typer.Option(help='Where layers go: "auto", "cuda:0"; the processor if not given.')] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
-    """Train a system on labelled faces, speech and text."""
+    """Train a system on labelled faces, speech and text, or on unified samples."""
     if renders and stage != "encoders":
         raise EmollmError("--renders is for the face encoder: add --stage encoders.")
     import torch
@@ -56,7 +66,8 @@ def train(
                 bars.console.print(f"{what}: {share:.0%} {detail}")
 
         done = run(
-            system, scale, data, folder, resume=resume, only=stage, start=start, own=encoders, features=features, workers=workers,
-            shrink=shrink, renders=renders, seed=seed, hold=hold(bits=bits, checkpointing=checkpointing, device_map=device_map), say=say,
+            system, scale, data, folder, samples=samples or (), media=media, mixture=mixture, films=films or (), resume=resume, only=stage,
+            start=start, own=encoders, features=features, workers=workers, shrink=shrink,
+            renders=renders, seed=seed, hold=hold(bits=bits, checkpointing=checkpointing, device_map=device_map), say=say,
         )  # fmt: skip
     typer.echo(f"trained adapters are in {done}")

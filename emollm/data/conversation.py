@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from emollm.errors import RecipeError
 from emollm.model.splice import TEXT
+from emollm.motion import moves
 from emollm.values import Analysis
 
 IGNORE = -100
@@ -30,6 +31,7 @@ class ClipView:
     cues: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     words: str | None = None
     persons: int = 1
+    moves: tuple[tuple[float, tuple[str, ...]], ...] = ()  # of the main face: when, and what moves
 
     @classmethod
     def of(cls, analysis: Analysis) -> ClipView:
@@ -43,6 +45,7 @@ class ClipView:
             cues={n: f.cues for n, f in features.items()},
             words=analysis.words.text if analysis.words else None,
             persons=len(analysis.faces),
+            moves=moves(analysis.faces[0].motions) if analysis.faces else (),
         )
 
 
@@ -199,6 +202,9 @@ class PromptBuilder:
             if name == "face" and view.persons > 1:
                 pieces.append(f" (the most prominent of {view.persons} people)")
             pieces.append(".\n")
+            if name == "face" and view.moves:
+                told = "; ".join(f"{when:.1f} s {', '.join(what)}" for when, what in view.moves)
+                pieces.append(f"Moves: {told}.\n")
         pieces.append(f'Words: "{view.words[:LONGEST_WORDS]}"\n' if view.words else "Words: none.\n")
         for name, title in (("scene", "Scene"), ("fused", "Together")):
             if name in self._streams and counts.get(name):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,14 @@ class Corpus:
         if faults:
             raise DataError(f"{index} has {len(faults)} faulty line(s): {'; '.join(faults[:5])}.")
         self._zips: dict[str, zipfile.ZipFile] = {}
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Take in items whose media lie elsewhere; their paths are absolute."""
+        self._items += items
+
+    def holds(self, corpus: str) -> bool:
+        """Whether there is anything of a corpus."""
+        return any(i.corpus == corpus for i in self._items)
 
     @staticmethod
     def _shard(path: Path) -> Iterator[Item]:

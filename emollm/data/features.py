@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
@@ -18,13 +18,24 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from emollm.data.conversation import ClipView
-from emollm.data.corpus import Corpus, Item
+from emollm.data.corpus import Item
 from emollm.errors import DataError, MediaError
 from emollm.recipe import Recipe
 from emollm.sights import chosen
 from emollm.values import Features
 
 SHARD = 500
+
+
+class Readable(Protocol):
+    """Where items are read; it is made from its folder alone, so that each worker opens its own."""
+
+    folder: Path
+
+    def __init__(self, folder: Path) -> None: ...
+
+    def read(self, item: Item) -> bytes:
+        """The media bytes of an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Seen:
 class FeatureStore:
     """The cache of one corpus folder under one set of encoders."""
 
-    def __init__(self, corpus: Corpus, folder: Path) -> None:
+    def __init__(self, corpus: Readable, folder: Path) -> None:
         self.corpus = corpus
         self.folder = folder
 
@@ -74,15 +85,16 @@ class FeatureStore:
             progress(done, whole)
         if not todo:
             return
+        source = (type(self.corpus), self.corpus.folder)
         if workers <= 1 or len(todo) == 1:
-            results = map(_Worker(self.corpus.folder, self.folder, make_perception), [(self._path(s), s) for s in todo])
+            results = map(_Worker(source, self.folder, make_perception), [(self._path(s), s) for s in todo])
             for _ in results:
                 done += 1
                 if progress is not None:
                     progress(done, whole)
             return
         context = multiprocessing.get_context("spawn")
-        with context.Pool(workers, _start, (self.corpus.folder, self.folder, make_perception)) as pool:
+        with context.Pool(workers, _start, (source, self.folder, make_perception)) as pool:
             for _ in pool.imap_unordered(_work, [(self._path(s), s) for s in todo]):
                 done += 1
                 if progress is not None:
@@ -123,6 +135,7 @@ class FeatureStore:
                     view["tokens"] = {n: f.tokens.shape[1] for n, f in taken.items()}
                     view["marks_s"] = {n: f.marks_s for n, f in taken.items()}
                     view["cues"] = {k: tuple(tuple(w) for w in v) for k, v in view["cues"].items()}
+                    view["moves"] = tuple((when, tuple(what)) for when, what in view.get("moves", ()))
                     found[key] = Seen(wanted[key], ClipView(**view), {n: f.tokens[0] for n, f in taken.items()}, pace)
         missing = wanted.keys() - known
         if missing:
@@ -145,8 +158,9 @@ def _ids_of(path: Path) -> list[str]:
 
 
 class _Worker:
-    def __init__(self, corpus: Path, folder: Path, make_perception: Callable[[], Any]) -> None:
-        self._corpus, self._folder = Corpus(corpus), folder
+    def __init__(self, source: tuple[type[Readable], Path], folder: Path, make_perception: Callable[[], Any]) -> None:
+        kind, root = source
+        self._corpus, self._folder = kind(root), folder
         self._perception = make_perception()
 
     def __call__(self, job: tuple[Path, list[Item]]) -> None:

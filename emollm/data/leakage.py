@@ -5,8 +5,10 @@ A corpus is named as its samples name it, with its fold behind an @ where it has
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
 
+from emollm import catalog
 from emollm.data import reader_specs
 from emollm.errors import DataError
 
@@ -45,6 +47,27 @@ def leaks(trained: Parts, tested: Parts, *, mixture: str = "the mixture", card: 
             f"{mixture} learns from what {card} measures: {'; '.join(shared)}. Leave it out of the one or the other, "
             "or choose another split; a score on it would say nothing."
         )
+
+
+def check_cards(trained: Parts, mixture: str) -> None:
+    """Refuse a training mixture that learns from what a shipped card measures.
+
+    A card says its corpus, or its name is that of a corpus, alone or with more behind it. Cards measure all splits but train; a corpus
+    without official splits is measured whole. The fold that is learnt from is taken for the one that is measured.
+
+    Raises:
+        DataError: Naming the mixture and the first such card.
+    """
+    readers = [reader_specs.load_reader(name) for name in reader_specs.names()]
+    known = sorted({reader.corpus for reader in readers}, key=len, reverse=True)
+    whole = {reader.corpus for reader in readers if reader.split.kind == "none"}
+    folds = {learnt.partition("@")[0]: learnt for learnt in trained}
+    for name in catalog.names("eval"):
+        said = tomllib.loads(catalog.find("eval", name).read_text("utf-8")).get("corpus")
+        corpus = said or next((c for c in known if name == c or name.startswith(f"{c}-")), None)
+        if corpus is not None:
+            splits = ("train", "val", "test") if said is None and corpus in whole else ("val", "test")
+            leaks(trained, {folds.get(corpus, corpus): splits}, mixture=mixture, card=name)
 
 
 def overlaps() -> frozenset[frozenset[str]]:

@@ -14,6 +14,7 @@ from emollm import catalog
 from emollm.data import tasks, texts
 from emollm.data.corpus import Corpus, Item
 from emollm.data.features import Seen
+from emollm.data.film import CORPUS, FilmTeller
 from emollm.data.talk import Storyteller
 from emollm.errors import DataError
 
@@ -25,8 +26,9 @@ class Source(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     task: Literal[
-        "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "talk", "care", "feeling", "say"
-    ]
+        "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "talk", "film", "care",
+        "feeling", "say",
+    ]  # fmt: skip
     corpora: tuple[str, ...]
     count: int = Field(ge=1)
     balance: float = Field(default=1.0, ge=0, le=1)
@@ -41,9 +43,12 @@ class Mixture:
     def __init__(self, name: str, corpus: Corpus, *, seed: int = 0, split: str = "train", shrink: float = 1.0) -> None:
         path = catalog.find("instruct_data", name)
         try:
-            self.sources = tuple(Source.model_validate(s) for s in tomllib.loads(path.read_text("utf-8"))["sources"])
+            sources = tuple(Source.model_validate(s) for s in tomllib.loads(path.read_text("utf-8"))["sources"])
         except (ValidationError, KeyError, tomllib.TOMLDecodeError) as error:
             raise DataError(f"{path.name} is faulty: {error}") from None
+        # Films are rendered, not part of a data folder: without them a stage learns from the rest.
+        self.sources = tuple(s for s in sources if s.task != "film" or corpus.holds(CORPUS))
+        self.without_films = len(self.sources) < len(sources)
         self._rng = random.Random(seed)
         self._items: dict[str, list[Item]] = {}
         self._drawn: list[list[Item]] = []
@@ -100,6 +105,9 @@ class Mixture:
                     rng,
                 )
                 made += [teller.tell(s) for s in found if s.has_face]
+            elif source.task == "film":
+                teller_of_films = FilmTeller(rng)
+                made += [teller_of_films.tell(s) for s in found if s.has_face]
             elif source.task == "care":
                 pool = [i for i in drawn if not i.extra.get("negative_example")]
                 made += [texts.care(i, rng) for i in pool]

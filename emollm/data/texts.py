@@ -107,11 +107,11 @@ def feeling(item: Item, rng: random.Random) -> Sample | None:
 def say(rng: random.Random) -> Sample:
     """Plain words to the assistant: an everyday trouble, words of crisis, a greeting or a question about the assistant.
 
-    Troubles and crises are drawn alike, so that neither a lost job brings the crisis line nor words of crisis a mere comfort.
+    Troubles come more often than crises, for plain words of crisis are answered before the model is asked (`chat.safety`).
     """
     book = pools("dialogue")
     turns: list[Turn] = []
-    which = rng.choices(("crisis", "trouble", "small", "able"), (34, 46, 10, 10))[0]
+    which = rng.choices(("crisis", "trouble", "advice", "small", "able"), (22, 50, 12, 8, 8))[0]
     if which == "crisis" and rng.random() < 0.25:
         turns += _remark(rng, "trouble")  # it may come after harmless words
     turns += _remark(rng, which)
@@ -124,6 +124,10 @@ def _remark(rng: random.Random, which: str) -> list[Turn]:
     book = pools("dialogue")
     if which == "able":
         user, answers = book["ask"]["able"], book["answer"]["able"]
+    elif which == "advice":
+        group = book["advice"]
+        before = [Turn("user", rng.choice(group["before"])), Turn("assistant", rng.choice(group["first"]), learn=True)]
+        return [*before, Turn("user", rng.choice(group["ask"])), Turn("assistant", rng.choice(group["answer"]), learn=True)]
     elif which == "trouble":
         group = rng.choice(list(book["trouble"].values()))
         user, answers = group["user"], group["answer"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from emollm.encoders.face import EXPRESSIONS, Residual
+from emollm.encoders.gaze import GazeEncoder, with_gaze
 from emollm.encoders.track import TrackEncoder
 from emollm.units import UNITS
 
@@ -22,7 +23,7 @@ CONDITION = ("intensity", "hidden", "sharp")
 class UnitEncoder(nn.Module):
     """Facial units of single frames."""
 
-    width = WIDTH
+    width = WIDTH + 1  # of a token: what was seen of the face, and the gaze
     average: Tensor
     later_heads = ("seen.",)  # not shipped
 
@@ -46,6 +47,7 @@ class UnitEncoder(nn.Module):
         self.state = nn.Linear(WIDTH, len(CONDITION))
         self.seen = nn.Linear(WIDTH, len(EXPRESSIONS))  # a task on photographs, for training alone
         self.track = TrackEncoder(WIDTH)
+        self.gaze = GazeEncoder()
         self.register_buffer("average", torch.zeros(468, 2))  # landmarks of an average face; set by training
 
     def forward(self, crops: Tensor, landmarks: Tensor) -> Tensor:
@@ -56,24 +58,25 @@ class UnitEncoder(nn.Module):
             landmarks: [B, 468, 3] from `media.pose.frontal`; depth is ignored, it is the mesh's guess.
 
         Returns:
-            [B, 160] tokens, layer-normalised.
+            [B, 161] tokens: 160 numbers, layer-normalised, and the sideways gaze.
         """
         x = crops.to(self.unit.weight.dtype)[:, None]
         x = (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 8)
         seen = self.places(self.pixels(x.contiguous(memory_format=torch.channels_last))).flatten(1)
         shape = self.geometry((landmarks[..., :2].to(x.dtype) - self.average).flatten(1) * 8)
-        return self.join(torch.cat([seen, shape], 1))
+        return torch.cat([self.join(torch.cat([seen, shape], 1)), self.gaze(crops).to(x.dtype)[:, None]], 1)
 
     def units(self, tokens: Tensor, times_s: Tensor | None = None) -> Tensor:
-        """[B, 160] tokens to [B, 52] strengths in [0, 1], in the order of `emollm.units.UNITS`.
+        """[B, 161] tokens to [B, 52] strengths in [0, 1], in the order of `emollm.units.UNITS`.
 
         With the times [B] of one track's frames each is read in the light of its neighbours.
         """
+        tokens, gaze = tokens[:, :WIDTH], tokens[:, WIDTH]
         logits = self.unit(nn.functional.silu(tokens))
         if times_s is not None:
             logits = logits + self.track.whole(tokens, times_s)
-        return logits.sigmoid()
+        return with_gaze(logits.sigmoid(), gaze)
 
     def condition(self, tokens: Tensor) -> Tensor:
-        """[B, 160] tokens to [B, 3] in [0, 1], in the order of `CONDITION`."""
-        return self.state(nn.functional.silu(tokens)).sigmoid()
+        """[B, 161] tokens to [B, 3] in [0, 1], in the order of `CONDITION`."""
+        return self.state(nn.functional.silu(tokens[:, :WIDTH])).sigmoid()

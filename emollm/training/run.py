@@ -13,37 +13,35 @@ import torch
 from torch import Tensor
 
 from emollm.build import Parts, build, load_encoder, perception_maker, shipped_folder
-from emollm.data.corpus import Corpus, Item
-from emollm.data.features import FeatureStore, Seen
-from emollm.data.mixture import Mixture
+from emollm.data.features import FeatureStore
 from emollm.data.tasks import Head
 from emollm.encoders.face import EXPRESSIONS, FaceEncoder
 from emollm.encoders.voice import EMOTIONS, VoiceEncoder
-from emollm.errors import RecipeError, unknown_name
+from emollm.errors import DataError, RecipeError, unknown_name
 from emollm.model.llm import PLAIN, Hold
 from emollm.recipe import Stage, load_recipe
 from emollm.training.anchor import anchor
 from emollm.training.encoders import train_encoders
-from emollm.training.sft import run_sft
+from emollm.training.learnt import Learnt, from_folder, from_samples
+from emollm.training.sft import Report, run_sft
 from emollm.training.stores import store_for
+from emollm.training.stream import run_stream
 
 ENCODERS = "encoders"  # the stage before all others: our face and voice encoders
 Say = Callable[[str, float, str], None]
 """Called with what is being done, the share done, and a detail such as the loss."""
 
 
-def needed_items(mixtures: Sequence[Mixture]) -> list[Item]:
-    """All media the mixtures draw from, once each, in a fixed order."""
-    found = {i.id: i for m in mixtures for i in m.media()}
-    return [found[k] for k in sorted(found)]
-
-
 def train(
     system: str,
     scale: str,
-    data: Path,
+    data: Path | None,
     out: Path,
     *,
+    samples: Sequence[Path] = (),
+    media: Path | None = None,
+    mixture: str | None = None,
+    films: Sequence[Path] = (),
     resume: bool = False,
     only: str | None = None,
     start: Path | None = None,
@@ -61,8 +59,12 @@ def train(
     Args:
         system: Recipe name or path.
         scale: One of its scales.
-        data: Folder with index.jsonl.
+        data: Folder with index.jsonl; None with `samples`.
         out: Where checkpoints and features are kept.
+        samples: Unified JSONL files, to learn from the stages' unified mixtures.
+        media: Folder the media of the samples are in.
+        mixture: A unified mixture for all supervised stages, in the place of their own.
+        films: Folders made by `emollm synth`, beside `data`.
         resume: Skip stages that are done and go on inside the one that is not.
         only: Name of the one stage to run, or "encoders" for our face and voice encoders.
         start: Folder with adapters to begin from, for a short re-training; from nothing if None.
@@ -79,29 +81,37 @@ def train(
         The folder with the trained adapters.
 
     Raises:
-        RecipeError: Unknown stage.
-        DataError: Faulty data folder.
+        RecipeError: Unknown stage, or one without a unified mixture.
+        DataError: Faulty data folder or files, or a mixture that learns from what a card measures.
     """
     tell = say or (lambda what, share, detail: None)
+    if (data is None) == (not samples):
+        raise DataError("give either a folder with index.jsonl (--data) or unified files (--samples with --media), not both or neither.")
     if only == ENCODERS:
+        if data is None:
+            raise DataError("the face and voice encoders learn from a folder with index.jsonl; give --data.")
         return train_encoders(data, out / ENCODERS, renders=renders, seed=seed, say=tell)
-    corpus = Corpus(data)
     parts = build(system, scale, fresh=True, hold=replace(hold, train=True))
     stages = parts.recipe.stages
     if only is not None and only not in {s.name for s in stages}:
         raise RecipeError(unknown_name("stage", only, [s.name for s in stages]))
     asked = [s for s in stages if only in (None, s.name)]  # the others' media need not be encoded
-    mixtures = {s.data: Mixture(s.data, corpus, seed=seed, shrink=shrink) for s in asked if s.data}
-    items = needed_items(list(mixtures.values()))
+    learnt = (
+        from_folder(data, asked, seed, shrink, films)
+        if data is not None
+        else from_samples(samples, media, asked, parts.recipe, mixture, seed, shrink)
+    )
+    for note in learnt.notes:
+        tell("mixture", 1.0, note)
     folder, filled_by = store_for(features or out / "features", system, scale, own)
-    store = FeatureStore(corpus, folder)
+    store = FeatureStore(learnt.corpus, folder)
     store.build(
-        items,
+        learnt.items,
         perception_maker(filled_by, scale, own),
         workers=workers,
         progress=lambda done, of: tell("encoding faces and voices", done / max(of, 1), f"{done} of {of} shards"),
     )
-    seen = store.load(items, parts.recipe)
+    learnt.read_from(store, parts.recipe)
     heads = encoder_heads(system, scale, own)
     final = out / "trained"
     before = start
@@ -116,7 +126,7 @@ def train(
         if before is not None:
             parts.model.load_adapters(before)
         began = time.perf_counter()
-        measured = _run(parts, stage, mixtures, seen, heads, home, resume=resume, seed=seed, say=tell)
+        measured = _run(parts, stage, learnt, heads, home, resume=resume, seed=seed, say=tell)
         parts.model.save_pretrained(home / "adapters")
         finished.write_text(json.dumps({"stage": stage.name, "seconds": round(time.perf_counter() - began, 1)} | measured, indent=1))
         before = home / "adapters"
@@ -151,8 +161,7 @@ def _calm(shares: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 def _run(
     parts: Parts,
     stage: Stage,
-    mixtures: dict[str, Mixture],
-    seen: dict[str, Seen],
+    learnt: Learnt,
     heads: dict[str, Head],
     home: Path,
     *,
@@ -167,22 +176,19 @@ def _run(
         loss = anchor(
             parts.model,
             parts.tokenizer,
-            [s for s in seen.values() if s.item.label],
+            [s for s in learnt.seen.values() if s.item.label],
             learning_rate=stage.learning_rate,
             epochs=stage.epochs,
             seed=seed,
             report=lambda share, value: say(stage.name, share, f"loss {value:.3f}"),
         )
         return {"loss": loss}
+    report: Report = lambda step, of, loss: say(stage.name, step / of, f"step {step} of {of}, loss {loss:.3f}")  # noqa: E731
+    if stage.name in learnt.lessons:
+        measured = run_stream(parts.model, parts.prompts, learnt.lessons[stage.name], stage, home, resume=resume, seed=seed, report=report)
+        drawn = ", ".join(f"{name} {share:.1%}" for name, share in measured["realised"].items())
+        say(stage.name, 1.0, f"drew {drawn}")
+        return measured
     assert stage.data is not None
-    samples = mixtures[stage.data].samples(seen, heads)
-    return run_sft(
-        parts.model,
-        parts.prompts,
-        samples,
-        stage,
-        home,
-        resume=resume,
-        seed=seed,
-        report=lambda step, of, loss: say(stage.name, step / of, f"step {step} of {of}, loss {loss:.3f}"),
-    )
+    samples = learnt.mixtures[stage.data].samples(learnt.seen, heads)
+    return run_sft(parts.model, parts.prompts, samples, stage, home, resume=resume, seed=seed, report=report)

@@ -80,13 +80,54 @@ def run_sft(
     Returns:
         What Trainer measured: train_loss, train_runtime and so on.
     """
-    train_only(model, stage.train)
-    budget = sum(s.projector.tokens for s in model.recipe.streams if s.projector is not None)
-    longest = LONGEST + max(0, budget - SMALL_BUDGET)
+    longest = longest_for(model)
     batches = Batches(samples, prompts, batch_tokens=max(stage.batch_tokens, longest), seed=seed, longest=longest)
-    widths = model.recipe.widths(model.config.scale)
-    collate = Collate(batches, model.streams, widths, prompts.end_id)
+    collate = Collate(batches, model.streams, model.recipe.widths(model.config.scale), prompts.end_id)
     steps = max(1, round(len(batches) * stage.epochs))
+    last = get_last_checkpoint(str(out)) if resume and out.is_dir() else None
+    result = fit(model, batches, collate, stage, steps, out, last=last, seed=seed, save_steps=save_steps, report=report)
+    return result | {"tokens": float(batches.tokens), "samples": float(len(batches.kept))}
+
+
+def longest_for(model: EmotionModel) -> int:
+    """Positions of the longest sample a system learns from."""
+    budget = sum(s.projector.tokens for s in model.recipe.streams if s.projector is not None)
+    return LONGEST + max(0, budget - SMALL_BUDGET)
+
+
+def fit(
+    model: EmotionModel,
+    data: torch.utils.data.Dataset[Any],
+    collate: Callable[[list[Any]], dict[str, Any]],
+    stage: Stage,
+    steps: int,
+    out: Path,
+    *,
+    last: str | None,
+    seed: int,
+    save_steps: int,
+    report: Report | None,
+    more: Sequence[TrainerCallback] = (),
+) -> dict[str, float]:
+    """Trainer's loop over batches.
+
+    Args:
+        model: Changed in place.
+        data: Its items are whole batches; one without a length begins by itself where `last` stopped.
+        collate: One item to model inputs.
+        stage: Rates, and which parameters learn.
+        steps: In all.
+        out: Folder for checkpoints and logs.
+        last: Checkpoint to go on from.
+        seed: Of everything random.
+        save_steps: Steps between checkpoints.
+        report: Progress.
+        more: Further callbacks.
+
+    Returns:
+        What Trainer measured: train_loss, train_runtime and so on.
+    """
+    train_only(model, stage.train)
     arguments = TrainingArguments(
         output_dir=str(out),
         max_steps=steps,
@@ -107,8 +148,10 @@ def run_sft(
         dataloader_num_workers=0,
         seed=seed,
         label_names=["labels"],
+        ignore_data_skip=isinstance(data, torch.utils.data.IterableDataset),
+        accelerator_config={"dispatch_batches": False},  # each process reads for itself: batches of two lengths cannot be joined
     )
-    trainer = _AdapterTrainer(model=model, args=arguments, train_dataset=batches, data_collator=collate, callbacks=[_Tell(report)])
-    last = get_last_checkpoint(str(out)) if resume and out.is_dir() else None
+    callbacks = [_Tell(report), *more]
+    trainer = _AdapterTrainer(model=model, args=arguments, train_dataset=data, data_collator=collate, callbacks=callbacks)
     result = trainer.train(resume_from_checkpoint=last)
-    return {k: float(v) for k, v in result.metrics.items()} | {"tokens": float(batches.tokens), "samples": float(len(batches.kept))}
+    return {k: float(v) for k, v in result.metrics.items()}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emollm import weights
-from emollm.encoders.units import CROP_PX, UnitEncoder
+from emollm.encoders.units import CROP_PX, WIDTH, UnitEncoder
 from emollm.media.align import crop_face
 from emollm.media.pose import frontal
 from emollm.media.tracks import FaceTracker
@@ -91,7 +91,7 @@ def train_track(encoder: UnitEncoder, tracks: Tracks, *, steps: int, seed: int, 
     for step in range(steps):
         every = int(rng.choice([1, 1, 2, 3]))
         windows = [_window(spans[k], every, FRAMES // every, rng) for k in rng.choice(len(spans), batch)]
-        tokens = torch.stack([tracks.tokens[w] for w in windows]).float()
+        tokens = torch.stack([tracks.tokens[w] for w in windows]).float()[..., :WIDTH]
         tokens = _spoiled(tokens, rng)
         times = torch.from_numpy(np.stack([tracks.times_s[w] - tracks.times_s[w[0]] for w in windows])).float()
         times = times + float(rng.uniform(0, 8))

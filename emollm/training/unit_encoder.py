@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emollm.encoders.units import CROP_PX, UnitEncoder
+from emollm.encoders.gaze import SPREAD, sideways
+from emollm.encoders.units import CROP_PX, WIDTH, UnitEncoder
 from emollm.media.pose import frontal
 from emollm.synth.faces import Stills, render_stills
 from emollm.training.face_encoder import FaceSet
@@ -26,7 +27,7 @@ ROOM_PX = 16  # border around the crop for random shifts
 PHOTOGRAPHS = 0.5  # for every render of a batch
 LEAST_SPREAD = 0.003  # variance below which a unit is too rare to be weighed up fully
 # Weights of the losses beside the units' own
-SEEN, CONDITION, SAME = 0.3, 0.3, 0.2
+SEEN, CONDITION, SAME, GAZE = 0.3, 0.3, 0.2, 0.5
 
 
 def prepare_renders(count: int, out: Path, say: Say, seed: int) -> Stills:
@@ -81,7 +82,7 @@ def train_units(
             tokens = encoder(torch.from_numpy(np.stack([v.crop for v in views])), torch.from_numpy(np.stack([v.points for v in views])))
         tokens = tokens.float()
         loss = _render_loss(encoder, tokens[:batch], renders, pairs, views[:batch], spread)
-        shown = encoder.seen(nn.functional.silu(tokens[batch:])).log_softmax(1)
+        shown = encoder.seen(nn.functional.silu(tokens[batch:, :WIDTH])).log_softmax(1)
         loss = loss - SEEN * (torch.from_numpy(faces.targets[picks]) * shown).sum(1).mean()
         step_once(loss, encoder, optimizer, schedule, average, step)
         if step % 20 == 0:
@@ -102,9 +103,11 @@ def _render_loss(
     units = renders.units[pairs]
     flipped = np.array([v.mirrored for v in views])
     units = np.where(flipped[:, None], units[:, mirrored_units()], units)
-    loss = ((encoder.units(tokens) - torch.from_numpy(units).float()) ** 2 / spread).mean()
+    wanted = torch.from_numpy(units).float()
+    loss = ((encoder.units(tokens) - wanted) ** 2 / spread).mean()
+    loss = loss + GAZE * ((tokens[:, WIDTH] - sideways(wanted)) ** 2).mean() / SPREAD**2
     sharp = torch.tensor([v.sharp for v in views])
     hidden = torch.maximum(torch.from_numpy(renders.hidden[pairs]).float(), torch.tensor([v.hidden for v in views]))
     condition = torch.stack([torch.from_numpy(renders.intensity[pairs]).float(), hidden, sharp], 1)
     loss = loss + CONDITION * nn.functional.binary_cross_entropy(encoder.condition(tokens), condition)
-    return loss + SAME * nn.functional.mse_loss(tokens[0::2], tokens[1::2])
+    return loss + SAME * nn.functional.mse_loss(tokens[0::2, :WIDTH], tokens[1::2, :WIDTH])

@@ -18,7 +18,7 @@ def stirred():
 
 def test_it_starts_as_no_correction():
     encoder = UnitEncoder().eval()
-    tokens = torch.randn(6, WIDTH)
+    tokens = torch.randn(6, WIDTH + 1)
     with torch.inference_mode():
         assert torch.equal(encoder.units(tokens), encoder.units(tokens, torch.arange(6) / 8))
 
@@ -56,7 +56,7 @@ def test_neighbours_teach_what_a_frame_alone_does_not_show():
     level = np.repeat(rng.uniform(0, 1, 60), 32)
     units = np.zeros((len(track), len(UNITS)), np.float32)
     units[:, INDEX["jawOpen"]] = level
-    tokens = torch.from_numpy(rng.normal(0, 1, (len(track), WIDTH)).astype(np.float32))
+    tokens = torch.from_numpy(rng.normal(0, 1, (len(track), WIDTH + 1)).astype(np.float32))
     tokens[:, 0] += torch.from_numpy(2 * level.astype(np.float32))
     times = np.tile(np.arange(32) / 8, 60)
     torch.manual_seed(0)
