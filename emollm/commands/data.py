@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emollm.commands.annotate import annotate
+from emollm.commands.mix import mix
+from emollm.commands.open_corpus import open_corpus, show
 
 if TYPE_CHECKING:
     from emollm.data.reader_specs import Reader
@@ -94,6 +96,9 @@ def check(
 
 
 app.command("annotate")(annotate)
+app.command("open")(open_corpus)
+app.command("show")(show)
+app.command("mix")(mix)
 
 
 def table() -> str:
