@@ -24,7 +24,7 @@ ALLOWED = {
     "batch": BASE | {"perception", "watch", "verdict", "exports", "encoders", "media"},
     "build": BASE | {"perception", "model", "data", "encoders", "media", "weights"},
     "verdict": BASE,
-    "exports": BASE | {"watch", "verdict"},
+    "exports": BASE | {"watch", "verdict", "motion"},
     "training": BASE | {"build", "data", "model", "encoders", "media", "weights", "synth"},
     "synth": BASE | {"weights", "data", "encoders", "media"},
     "chat": BASE | {"build", "data", "model", "perception", "watch", "sights", "encoders", "media"},

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from emollm.units import UNITS
-from emollm.values import Analysis, FaceReading, FaceTrack, Floats, Segment, Transcript, VoiceCurve, VoiceReading, Word
+from emollm.values import Analysis, FaceReading, FaceTrack, Floats, Motion, Segment, Transcript, VoiceCurve, VoiceReading, Word
 
 DECIMALS = 6
 
@@ -81,6 +81,7 @@ def _face(data: Mapping[str, Any]) -> FaceReading:
         pose=None if data.get("pose") is None else _floats(data["pose"], 3),
         units=None if data.get("units") is None else _floats(data["units"], len(UNITS)),
         condition=None if data.get("condition") is None else _floats(data["condition"], 3),
+        motions=tuple(Motion(**row) for row in data.get("motions", ())),
     )
 
 

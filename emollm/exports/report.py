@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from emollm.motion import moves
 from emollm.values import MODALITIES, Analysis, FaceReading, Floats, VoiceReading
 from emollm.verdict import EMOTIONS, SURE, Moment, Verdict
 
@@ -39,6 +40,7 @@ def _face(reading: FaceReading) -> dict[str, Any]:
         "score": round(float(mean[top]), 4),
         "scores": _scores(reading.labels, mean),
         "cues": list(reading.cues),
+        "moves": [{"start_s": when, "what": list(what)} for when, what in moves(reading.motions)],
         "seen_s": [round(float(reading.track.times_s[0]), 2), round(float(reading.track.times_s[-1]), 2)],
         "box": [round(float(v), 1) for v in reading.track.boxes[len(reading.track.boxes) // 2]],
     }

@@ -16,8 +16,9 @@ import numpy as np
 
 from emollm.exports import report
 from emollm.exports.why import why_rows
+from emollm.motion import said
 from emollm.units import UNITS, action_units
-from emollm.values import Analysis, FaceReading, Floats
+from emollm.values import Analysis, FaceReading, Floats, Motion
 from emollm.verdict import judge
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ def _column(values: Floats | None, k: int) -> list[float] | None:
     return np.round(values[:, k], 3).tolist() if values is not None else None
 
 
+def _motion(motion: Motion) -> dict[str, Any]:
+    times = {name: round(getattr(motion, name), 3) for name in ("start_s", "peak_s", "end_s")}
+    return times | {"name": motion.name, "side": motion.side, "strength": round(motion.strength, 3), "text": said(motion)}
+
+
 def to_plain(analysis: Analysis) -> dict[str, Any]:
     """Everything measured as one plain object, frame by frame; the file name is the user's own and is kept."""
     people = []
@@ -156,6 +162,7 @@ def to_plain(analysis: Analysis) -> dict[str, Any]:
                 "pose_degrees": _rows_or_none(reading.pose) if reading.pose is not None else None,
                 "unit_names": list(UNITS) if reading.units is not None else None,
                 "units": np.round(reading.units, 3).tolist() if reading.units is not None else None,
+                "motions": [_motion(one) for one in reading.motions],
             }
         )
     verdict = judge(analysis)

@@ -81,6 +81,9 @@ def _card(modality: str, found: Mapping[str, Any]) -> str:
         body.append(f'<blockquote dir="auto">{escape(str(found["text"]))}</blockquote>')
     if found.get("cues"):
         body.append('<ul class="em-cues" aria-label="Cues">' + "".join(f"<li>{escape(str(cue))}</li>" for cue in found["cues"]) + "</ul>")
+    if found.get("moves"):
+        rows = "".join(f"<li>{clock(row['start_s'], tenths=True)} {escape(', '.join(row['what']))}</li>" for row in found["moves"])
+        body.append(f'<ul class="em-moves" aria-label="Movements">{rows}</ul>')
     details = _details(found)
     if details:
         body.append(f'<p class="em-details">{escape(details)}</p>')
