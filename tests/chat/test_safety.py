@@ -24,6 +24,9 @@ CRISIS = [
     "Ich m\xf6chte sterben",
     "Jeg vil d\xf8",
     "nobody would care if I was gone",
+    "I am standing on the bridge and I want to jump.",
+    "I hope I never wake up again.",
+    "I have written my goodbye letters.",
 ]
 HARMLESS = [
     "I lost my job today.",
@@ -43,6 +46,9 @@ HARMLESS = [
     "What is the point of this meeting?",
     "I hurt my foot.",
     "I cut my finger.",
+    "The kids want to jump from the sofa.",
+    "We jump off the bridge into the lake every summer.",
+    "I wrote a goodbye letter to my old school.",
 ]
 
 
