@@ -93,11 +93,21 @@ class ScaleSpec(_Frozen):
         return {name: spec for name, spec in self.encoders.items() if isinstance(spec, BackboneSpec)}
 
 
+class Reinforcement(_Frozen):
+    """How a stage of method "grpo" rewards and weighs."""
+
+    utility: Literal["plain", "released", "lifecycle"] = "lifecycle"
+    questions: int = Field(default=4, ge=1)  # of one step
+    group: int = Field(default=8, ge=2)  # answers to each
+    answer_tokens: int = Field(default=6, ge=1)
+    divergence: float = Field(default=0.04, ge=0)
+
+
 class Stage(_Frozen):
     """One step of the curriculum."""
 
     name: str
-    method: Literal["anchor", "sft"]
+    method: Literal["anchor", "sft", "grpo"]
     data: str | None = None  # mixture in instruct_data, over a folder with index.jsonl
     unified: str | None = None  # mixture in instruct_data over unified samples, in the place of `data` when those are given
     train: tuple[str, ...]  # parameter patterns; one that matches nothing is a fault
@@ -105,6 +115,7 @@ class Stage(_Frozen):
     epochs: float = Field(gt=0)
     batch_tokens: int = Field(default=2048, ge=64)
     warmup: float = Field(default=0.05, ge=0, lt=1)
+    reinforce: Reinforcement | None = None  # of method "grpo"
 
 
 class Recipe(_Frozen):

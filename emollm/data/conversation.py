@@ -154,6 +154,10 @@ class PromptBuilder:
         """Ids of plain text; control tokens written by a user stay letters."""
         return list(self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
+    def words(self, ids: Sequence[int]) -> str:
+        """Ids of an answer as text, without what ends it."""
+        return str(self._tokenizer.decode(ids, skip_special_tokens=True)).strip()
+
     def _own(self, text: str) -> list[int]:
         if text not in self._fixed:
             self._fixed[text] = self.text(text)

@@ -23,6 +23,7 @@ from emollm.recipe import Stage, load_recipe
 from emollm.training.anchor import anchor
 from emollm.training.encoders import train_encoders
 from emollm.training.learnt import Learnt, from_folder, from_samples
+from emollm.training.reinforce import run_reinforcement
 from emollm.training.sft import Report, run_sft
 from emollm.training.stores import store_for
 from emollm.training.stream import run_stream
@@ -190,5 +191,9 @@ def _run(
         say(stage.name, 1.0, f"drew {drawn}")
         return measured
     assert stage.data is not None
+    if stage.method == "grpo":
+        labelled = learnt.mixtures[stage.data].samples(learnt.seen, heads)
+        rewarded: Report = lambda step, of, reward: say(stage.name, step / of, f"step {step} of {of}, reward {reward:.3f}")  # noqa: E731
+        return run_reinforcement(parts.model, parts.prompts, labelled, stage, home, resume=resume, seed=seed, report=rewarded)
     samples = learnt.mixtures[stage.data].samples(learnt.seen, heads)
     return run_sft(parts.model, parts.prompts, samples, stage, home, resume=resume, seed=seed, report=report)
