@@ -1,15 +1,17 @@
 """The backend that runs here: perception and the language model in this process.
 
-A clip is encoded once, and the part of a conversation that was read before is not read again.
+A clip is encoded once, and what was read before, of any conversation that is kept, is not read again. Clips are looked at by a few
+threads of their own, so that replies go on being written meanwhile.
 """
 
 from __future__ import annotations
 
-import random
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,10 @@ from emollm.chat import safety
 from emollm.chat.backend import Progress, Reply
 from emollm.data.collate import pad_guides
 from emollm.data.conversation import ClipView, Encoded, Turn
+from emollm.engine.engine import Engine
+from emollm.engine.prefixes import Owner
+from emollm.engine.sampler import TokenChoice
+from emollm.engine.settings import EXACT, EngineSettings
 from emollm.errors import BackendError
 from emollm.media.decode import digest_of
 from emollm.model.llm import PLAIN, Hold
@@ -28,22 +34,54 @@ from emollm.sights import chosen
 from emollm.values import Analysis, Message, Sampling, Usage
 
 CONTEXT = 4096  # positions; older turns are dropped beyond it
+READERS = 2  # clips looked at side by side
+SEEN = 32  # analyses at hand
+TICK_S = 0.05  # how soon a cancelled reply is noticed while its clips are looked at
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """Messages as the language model reads them."""
+
+    embeds: Tensor  # [L, D_llm]
+    owners: list[Owner]  # L
+    timings_s: dict[str, float]
+    since: float  # when reading began, on the monotonic clock
 
 
 class LocalBackend:
-    """A system in this process. Calls from several threads wait for one another."""
+    """A system in this process. Any number of threads may call it: replies are written side by side.
 
-    def __init__(self, parts: Parts) -> None:
+    Args:
+        parts: The system.
+        engine: Choices of the engine that writes; by default the weights as they are held, which is what results are measured with.
+
+    Raises:
+        BackendError: If the engine asked for cannot be had.
+    """
+
+    def __init__(self, parts: Parts, engine: EngineSettings = EXACT) -> None:
         self._parts = parts
         self._model = parts.model
         self._model.merge()
         self._model.eval().requires_grad_(requires_grad=False)
+        self._held = str(self._model.causal.dtype).removeprefix("torch.")
+        self._engine = Engine(self._model.causal, parts.tokenizer, parts.prompts.end_id, engine)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="emollm-reader")
         self._lock = threading.Lock()
-        self._kept: tuple[list[tuple[int, int, str]], Any] | None = None  # what the key-value cache holds
+        self._seen: OrderedDict[str, Analysis] = OrderedDict()
+        self._forgotten = 0  # how often something was
 
     @classmethod
     def from_recipe(
-        cls, system: str = "emollm", *, scale: str = "mini", adapters: Path | None = None, threads: int | None = None, hold: Hold = PLAIN
+        cls,
+        system: str = "emollm",
+        *,
+        scale: str = "mini",
+        adapters: Path | None = None,
+        threads: int | None = None,
+        hold: Hold = PLAIN,
+        engine: EngineSettings | str = EXACT,
     ) -> LocalBackend:
         """Build a system by name.
 
@@ -51,16 +89,19 @@ class LocalBackend:
             system: Recipe name or path.
             scale: One of its scales.
             adapters: Folder of trained adapters; the shipped ones if None.
-            threads: For torch; its own choice if None.
+            threads: For torch and the engine; their own choice if None.
             hold: How the language model is held in memory.
+            engine: Name of a core ("auto", "torch", "openvino"), or all choices.
 
         Raises:
             RecipeError: Unknown or faulty recipe.
             CheckpointError: Missing weights.
+            BackendError: If the engine asked for cannot be had.
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(build(system, scale, adapters=adapters, hold=hold))
+        settings = EngineSettings(core=engine) if isinstance(engine, str) else engine
+        return cls(build(system, scale, adapters=adapters, hold=hold), replace(settings, threads=settings.threads or threads))
 
     @property
     def system(self) -> str:
@@ -74,24 +115,45 @@ class LocalBackend:
 
     @property
     def version(self) -> str:
-        """Identity of the weights."""
-        return self._parts.version
+        """Identity of the weights, with how they were rounded if the engine did that."""
+        precision = self._engine.chosen.core.precision
+        return self._parts.version if precision == self._held else f"{self._parts.version}-{precision}"
 
     @property
     def parts(self) -> Parts:
         """What the backend is made of, for reports and benches."""
         return self._parts
 
+    @property
+    def engine(self) -> Engine:
+        """What writes and scores, for reports and benches."""
+        return self._engine
+
     def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
         """See ChatBackend."""
-        return self._parts.perception.analyze(path, progress)
-
-    def forget(self, path: Path) -> None:
-        """See ChatBackend. The key-value cache goes as well: it may hold the clip's words."""
         digest = digest_of(path)
         with self._lock:
-            self._parts.perception.forget(digest)
-            self._kept = None
+            if digest in self._seen:
+                self._seen.move_to_end(digest)
+                return self._seen[digest]
+            forgotten = self._forgotten
+        analysis = self._parts.perception.analyze(path, progress)
+        with self._lock:
+            if forgotten != self._forgotten:  # perhaps this very clip, while it was looked at: nothing is kept then
+                return analysis
+            self._seen[digest] = analysis
+            while len(self._seen) > SEEN:
+                self._seen.popitem(last=False)
+        return analysis
+
+    def forget(self, path: Path) -> None:
+        """See ChatBackend. What the language model has read of the clip goes as well."""
+        digest = digest_of(path)
+        self._parts.perception.forget(digest)
+        with self._lock:
+            self._seen.pop(digest, None)
+            self._forgotten += 1
+        self._engine.forget(digest)
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """See ChatBackend. Clips are analysed before the first piece is written."""
@@ -103,32 +165,20 @@ class LocalBackend:
         """See ChatBackend: likelihood of each label, written out in full with its end of turn."""
         if not labels or len(set(labels)) != len(labels):
             raise BackendError("labels must be a list of different words.", code="invalid_request")
-        with self._lock, torch.inference_mode():
-            _, embeds, _, _ = self._read(list(messages))
-            prompts = self._parts.prompts
-            options = [[*prompts.text(label), prompts.end_id] for label in labels]
-            causal = self._model.causal
-            out = causal.model(inputs_embeds=embeds, use_cache=True)
-            first = causal.lm_head(out.last_hidden_state[:, -1]).float().log_softmax(-1)[0]
-            longest = max(len(o) for o in options)
-            ids = torch.full((len(options), longest), prompts.end_id, device=embeds.device)
-            for i, option in enumerate(options):
-                ids[i, : len(option)] = torch.tensor(option, device=embeds.device)
-            cache = out.past_key_values
-            cache.batch_repeat_interleave(len(options))
-            logits = causal(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True).logits.float().log_softmax(-1)
-            totals = []
-            for i, option in enumerate(options):
-                rest = sum(float(logits[i, t - 1, option[t]]) for t in range(1, len(option)))
-                totals.append(float(first[option[0]]) + rest)
+        prompt = self._read(list(messages))
+        prompts = self._parts.prompts
+        options = [[*prompts.text(label), prompts.end_id] for label in labels]
+        totals = self._engine.score(prompt.embeds, prompt.owners, options, since=prompt.since)
         shares = torch.tensor(totals).softmax(0)
         return {label: float(p) for label, p in zip(labels, shares, strict=True)}
 
     # -- inside
 
-    def _read(self, messages: Sequence[Message], begun: str = "") -> tuple[Encoded, Tensor, list[tuple[int, int, str]], dict[str, float]]:
-        """Messages to a prompt, its embeddings [1, L, D_llm], the identity of each position, and how long looking took."""
+    @torch.inference_mode()
+    def _read(self, messages: Sequence[Message], begun: str = "") -> _Prompt:
+        """Messages to a prompt; the oldest turns are dropped if they are too many."""
         timings: dict[str, float] = {}
+        since = time.monotonic()
         began = time.perf_counter()
         analyses = {path: self._taken(self.analyze(path)) for m in messages for path in m.clips}
         timings["analyze"] = time.perf_counter() - began
@@ -146,10 +196,15 @@ class LocalBackend:
                     code="context_length_exceeded",
                 )
             kept = rest
-        embeds = self._embed(encoded, clips)
-        owner = _owners(encoded, self._model, clips)
+        embeds = self._embed(encoded, clips)[0]
+        owners = _owners(encoded, self._model, clips)
         timings["prompt"] = time.perf_counter() - began
-        return encoded, embeds, owner, timings
+        return _Prompt(embeds, owners, timings, since)
+
+    def _known(self, path: Path) -> bool:
+        """Whether a clip was looked at before; its measurements are then at hand without waiting for the encoders."""
+        with self._lock:
+            return digest_of(path) in self._seen
 
     def _taken(self, analysis: Analysis) -> Analysis:
         """A clip with the features that the system's streams take."""
@@ -170,103 +225,53 @@ class LocalBackend:
         return splice(self._model.get_input_embeddings()(ids), slots, self._model.streams, joined)
 
     def _write(self, reply: Reply, messages: list[Message], sampling: Sampling) -> Iterator[str]:
-        from transformers import StoppingCriteriaList, TextIteratorStreamer
+        began = time.perf_counter()
+        due = None if sampling.deadline_s is None else time.monotonic() + sampling.deadline_s
+        begun = safety.help_first() if safety.in_crisis(messages[-1].text) else ""
+        prompt = self._prepared(reply, messages, begun, due)
+        if prompt is None:
+            reply.finish_reason, reply.usage = "cancelled", Usage(0, 0)
+            return
+        first_s = 0.0
+        stream = self._engine.write(prompt.embeds, prompt.owners, sampling, due=due, since=prompt.since, cancelled=lambda: reply.cancelled)
+        try:
+            if begun:
+                first_s = time.perf_counter() - began
+                yield begun
+            for piece in stream:
+                first_s = first_s or time.perf_counter() - began
+                yield piece
+        finally:
+            stream.cancel()  # the reader may have gone away
+        ended = stream.ended
+        assert ended is not None
+        closed = bool(ended.tokens) and ended.tokens[-1] == self._parts.prompts.end_id
+        reply.usage = Usage(len(prompt.owners), len(ended.tokens) - closed)
+        reply.finish_reason = ended.reason
+        vars(reply)["logprobs"] = self._told(ended.choices)
+        reused = float(ended.reused)
+        reply.timings_s = {**prompt.timings_s, "first_token": first_s, "total": time.perf_counter() - began, "reused_positions": reused}
 
-        with self._lock:
-            began = time.perf_counter()
-            begun = safety.help_first() if safety.in_crisis(messages[-1].text) else ""
-            with torch.inference_mode():
-                encoded, embeds, owner, timings = self._read(messages, begun)
-            cache, known = self._prefix(owner)
-            tokenizer = self._parts.tokenizer
-            written: list[int] = []
-            streamer = TextIteratorStreamer(tokenizer, skip_prompt=False, skip_special_tokens=True, timeout=None)
+    def _prepared(self, reply: Reply, messages: list[Message], begun: str, due: float | None) -> _Prompt | None:
+        """The prompt of a reply; None if it was cancelled before. Clips that are new are looked at elsewhere, a few at a time."""
+        if all(self._known(path) for m in messages for path in m.clips):
+            return self._read(messages, begun)
+        reading = self._readers.submit(self._read, messages, begun)
+        while not wait([reading], timeout=TICK_S).done:
+            if reply.cancelled or (due is not None and time.monotonic() > due):
+                reading.cancel()
+                if reply.cancelled:
+                    return None
+                raise BackendError("the answer was not complete before its deadline.", code="deadline_exceeded")
+        return reading.result()
 
-            def watch(ids: Tensor, _scores: Any, **_: Any) -> Tensor:
-                written[:] = ids[0].tolist()
-                return torch.full((len(ids),), reply.cancelled, device=ids.device)
-
-            options = _generation(sampling, self._parts.prompts.end_id)
-            failure: list[BaseException] = []
-
-            def work() -> None:
-                try:
-                    with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-                        # The random state belongs to this request alone: replies are written one at a time.
-                        torch.manual_seed(sampling.seed if sampling.seed is not None else random.SystemRandom().getrandbits(63))
-                        self._model.llm.generate(
-                            inputs_embeds=embeds,
-                            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device),
-                            past_key_values=cache,
-                            streamer=streamer,
-                            stopping_criteria=StoppingCriteriaList([watch]),
-                            **options,
-                        )
-                except Exception as error:  # noqa: BLE001 - handed to the reader's thread below
-                    failure.append(error)
-                    streamer.end()
-
-            worker = threading.Thread(target=work, daemon=True)
-            worker.start()
-            first_s, stopped, finished = 0.0, False, False
-            try:
-                if begun:
-                    first_s = time.perf_counter() - began
-                    yield begun
-                for piece in _until(streamer, sampling.stop):
-                    if piece is None:
-                        stopped = True
-                        reply.cancel()
-                        break
-                    if piece:
-                        first_s = first_s or time.perf_counter() - began
-                        yield piece
-                finished = True
-            finally:
-                if not finished:  # the reader went away
-                    reply.cancel()
-                worker.join()
-            if failure:
-                self._kept = None
-                raise BackendError(f"the language model failed: {failure[0]}") from failure[0]
-            ended = bool(written) and written[-1] == self._parts.prompts.end_id
-            reply.usage = Usage(len(encoded.input_ids), len(written) - ended)
-            reply.finish_reason = "stop" if ended or stopped else "cancelled" if reply.cancelled else "length"
-            reply.timings_s = {**timings, "first_token": first_s, "total": time.perf_counter() - began, "reused_positions": float(known)}
-            self._kept = ([*owner, *((t, -1, "") for t in written)], cache)
-
-    def _prefix(self, owner: list[tuple[int, int, str]]) -> tuple[Any, int]:
-        """The key-value cache cut back to what this prompt shares with the last one, and how many positions that is."""
-        from transformers import DynamicCache
-
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            before, cache = kept
-            held = cache.get_seq_length()
-            shared = 0
-            for old, new in zip(before[:held], owner[:-1], strict=False):  # at least one position must be read anew
-                if old != new:
-                    break
-                shared += 1
-            if shared > 16:
-                if held > shared:
-                    cache.crop(shared - held)
-                return cache, shared
-        return DynamicCache(config=self._model.causal.config), 0
-
-
-def _generation(sampling: Sampling, end_id: int) -> dict[str, Any]:
-    """Options of transformers' `generate`."""
-    options: dict[str, Any] = {
-        "max_new_tokens": sampling.max_new_tokens,
-        "do_sample": sampling.temperature > 0,
-        "repetition_penalty": sampling.repetition_penalty,
-        "eos_token_id": end_id,
-        "pad_token_id": end_id,
-    }
-    if sampling.temperature > 0:
-        options |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-    return options
+    def _told(self, choices: Sequence[TokenChoice]) -> list[dict[str, Any]]:
+        """Log-probabilities in words: each token's text, its own value, and the likeliest ones with theirs."""
+        tokenizer = self._parts.tokenizer
+        return [
+            {"token": tokenizer.decode([c.token]), "logprob": c.logprob, "top": [(tokenizer.decode([t]), p) for t, p in c.top]}
+            for c in choices
+        ]
 
 
 def _turns(messages: Sequence[Message], analyses: Mapping[Path, Analysis]) -> tuple[list[Turn], list[Analysis]]:
@@ -293,23 +298,3 @@ def _owners(encoded: Encoded, model: Any, clips: Sequence[Analysis]) -> list[tup
     for token, slot in zip(encoded.input_ids, encoded.slots, strict=True):
         owners.append((token, slot, queues[slot].pop(0) if slot >= 0 else ""))
     return owners
-
-
-def _until(pieces: Iterator[str], stops: Sequence[str]) -> Iterator[str | None]:
-    """Pieces up to the first stop string, which is left out; None says that one was met. Text that may begin a stop is held back."""
-    held = ""
-    longest = max((len(s) for s in stops), default=0)
-    for piece in pieces:
-        held += piece
-        at = min((held.find(s) for s in stops if s in held), default=-1)
-        if at >= 0:
-            yield held[:at]
-            yield None
-            return
-        safe = len(held)
-        for n in range(1, min(longest, len(held) + 1)):
-            if any(s.startswith(held[-n:]) for s in stops):
-                safe = len(held) - n
-        yield held[:safe]
-        held = held[safe:]
-    yield held

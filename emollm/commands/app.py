@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from emollm import catalog
-from emollm.commands.loading import Adapters, Bits, DeviceMap, load_backend
+from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_backend
 from emollm.errors import MediaError
 from emollm.lazy import need
 
@@ -25,6 +25,7 @@ def app(
     adapters: Adapters = None,
     bits: Bits = None,
     device_map: DeviceMap = None,
+    engine: Engine = "auto",
 ) -> None:
     """Open the app on a local address; Ctrl-C ends it and deletes all clips."""
     if clip is not None and not clip.is_file():
@@ -34,7 +35,7 @@ def app(
 
     gradio_ui.check_free(host, port)  # before the weights load, so that nobody waits for a refusal
     samples = sorted((catalog.folder("instruct_data") / "samples").glob("*.mp4"))
-    demo = gradio_ui.build_demo(load_backend(system, scale, threads, adapters, bits, device_map), samples, clip)
+    demo = gradio_ui.build_demo(load_backend(system, scale, threads, adapters, bits, device_map, engine), samples, clip)
     signal.signal(signal.SIGTERM, _leave)
     try:
         print(f"emollm is ready at {gradio_ui.launch(demo, host, port)}", flush=True)

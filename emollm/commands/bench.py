@@ -13,6 +13,9 @@ from typing import Annotated, Any
 
 import typer
 
+from emollm.commands.loading import Engine
+from emollm.errors import EmollmError
+
 QUESTIONS = ("How does this person feel, and how can you tell?", "What could I say to them?")
 
 
@@ -24,26 +27,47 @@ def bench(
     runs: Annotated[int, typer.Option(help="Fresh processes; medians are reported.")] = 3,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     measuring: Annotated[bool, typer.Option("--measure", help="The measuring layer alone, as `emollm analyze` runs it.")] = False,
+    decoding: Annotated[bool, typer.Option("--decode", help="The language model alone: tokens a second of 1 and 8 replies.")] = False,
+    engine: Engine = "auto",
     seconds: Annotated[float, typer.Option(min=1, max=14_400, help="Length of the clip that is made.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     once: Annotated[bool, typer.Option("--once", hidden=True, help="Measure in this process.")] = False,
 ) -> None:
-    """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer. Each run is a process of
-    its own.
+    """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer; or, with --decode, the
+    engine that writes against transformers' own loop. Each run is a process of its own.
     """
+    if measuring and decoding:
+        raise EmollmError("--measure and --decode are two benches; give one of them.")
     if once:
         assert clip is not None
-        typer.echo(json.dumps((measure_alone if measuring else measure)(clip, system, scale, threads)))
+        if decoding:
+            found = measure_decoding(system, scale, threads, engine)
+        else:
+            found = measure_alone(clip, system, scale, threads) if measuring else measure(clip, system, scale, threads, engine)
+        typer.echo(json.dumps(found))
         return
     import tempfile
 
     with tempfile.TemporaryDirectory() as private:
-        path = clip or make_clip(Path(private) / "clip.mp4", seconds=seconds)
+        path = Path(private) if decoding else clip or make_clip(Path(private) / "clip.mp4", seconds=seconds)
         rows = []
         for _ in range(runs):
-            command = [sys.executable, "-m", "emollm", "bench", str(path), "--once", "--system", system, "--scale", scale]
+            command = [
+                sys.executable,
+                "-m",
+                "emollm",
+                "bench",
+                str(path),
+                "--once",
+                "--system",
+                system,
+                "--scale",
+                scale,
+                "--engine",
+                engine,
+            ]
             command += ["--threads", str(threads)] if threads else []
-            command += ["--measure"] if measuring else []
+            command += ["--measure"] if measuring else ["--decode"] if decoding else []
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.stderr.write(done.stderr)
@@ -58,13 +82,13 @@ def bench(
         typer.echo(f"| {name.replace('_', ' ')} | {value} | {min(r[name] for r in rows):.3f} | {max(r[name] for r in rows):.3f} |")
 
 
-def measure(path: Path, system: str, scale: str, threads: int | None) -> dict[str, float]:
+def measure(path: Path, system: str, scale: str, threads: int | None, engine: str = "auto") -> dict[str, float]:
     """Two questions about a clip in this process. Seconds unless the name says otherwise."""
     from emollm import load
     from emollm.values import Message, Sampling
 
     began = time.perf_counter()
-    backend: Any = load(system, scale=scale, threads=threads)
+    backend: Any = load(system, scale=scale, threads=threads, engine=engine)
     loaded = time.perf_counter()
     sampling = Sampling(max_new_tokens=100)
     first = Message("user", QUESTIONS[0], (path,))
@@ -90,6 +114,32 @@ def measure(path: Path, system: str, scale: str, threads: int | None) -> dict[st
         "answer_tokens": float(reply.usage.completion_tokens),
         "peak_memory_gb": _peak_gb(),
     }
+
+
+def measure_decoding(system: str, scale: str, threads: int | None, engine: str = "auto") -> dict[str, float]:
+    """The language model of a system, LoRA merged, without clips: see `decode_figures`."""
+    import torch
+
+    from emollm.build import llm_folder, shipped_folder
+    from emollm.engine.measure import decode_figures
+    from emollm.engine.settings import EngineSettings
+    from emollm.model.emotion_model import EmotionModel
+    from emollm.model.tokenizer import load_tokenizer
+    from emollm.quiet import quiet_transformers
+    from emollm.recipe import load_recipe
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    recipe = load_recipe(system)
+    folder = llm_folder(recipe, scale)
+    with quiet_transformers():
+        tokenizer = load_tokenizer(folder)
+        if folder is None:
+            model = EmotionModel.from_recipe(recipe, scale, llm_folder=None)
+        else:
+            model = EmotionModel.from_adapters(shipped_folder(recipe, scale), llm_folder=folder)
+        model.merge()
+        return decode_figures(model.causal.eval(), tokenizer, settings=EngineSettings(core=engine, threads=threads))
 
 
 def measure_alone(path: Path, system: str, scale: str, threads: int | None) -> dict[str, float]:

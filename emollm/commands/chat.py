@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emollm.commands.loading import Adapters, Bits, DeviceMap, load_backend
+from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_backend
 from emollm.errors import EmollmError
 from emollm.values import Message, Sampling
 
@@ -30,6 +30,7 @@ def chat(
     adapters: Adapters = None,
     bits: Bits = None,
     device_map: DeviceMap = None,
+    engine: Engine = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with answer, emotion, evidence, timeline and more.")
     ] = False,
@@ -46,7 +47,7 @@ def chat(
 
     for path in paths:  # a wrong path should fail before seconds of loading
         digest_of(path)
-    backend = load_backend(system, scale, threads, adapters, bits, device_map)
+    backend = load_backend(system, scale, threads, adapters, bits, device_map, engine)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     if ask is not None:
         message = Message("user", ask, paths)

@@ -16,6 +16,7 @@ PACKAGES = {
     "peft": "",
     "av": "",
     "ai-edge-litert": "",
+    "llguidance": "",
     "gradio": "app",
     "fastapi": "serve",
     "scikit-learn": "eval",
@@ -37,6 +38,9 @@ def doctor() -> None:
     import torch
 
     typer.echo(f"  GPU: {torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'none, the CPU does it all'}")
+    from emollm.engine.choose import told
+
+    typer.echo(f"  engine: {told()}")
     cache = weights.default_cache()
     home = next((p for p in (cache, *cache.parents) if p.exists()), None)
     typer.echo(f"weights in {cache} ({shutil.disk_usage(home).free / 1e9:.0f} GB free)" if home else f"weights in {cache}")

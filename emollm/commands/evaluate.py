@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,66 +27,165 @@ def evaluate(
     data: Annotated[Path | None, typer.Option(help="Folder with index.jsonl.")] = None,
     split: Annotated[str, typer.Option(help="Which items are asked about.")] = "val",
     limit: Annotated[int | None, typer.Option(help="Only so many items.")] = None,
-    probe_items: Annotated[int, typer.Option(help="Training items the probe floor may see; 0 leaves it out.")] = 1500,
+    probe_items: Annotated[int | None, typer.Option(help="Training items the probe floor may see; 0 leaves it out.")] = None,
     spoil: Annotated[str, typer.Option(help="Make pictures worse first: blur, dark, small or covered.")] = "",
     out: Annotated[Path, typer.Option(help="Results go to OUT/CARD, or to OUT itself for one card.")] = Path("runs/eval"),
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     predictions: Annotated[Path | None, typer.Option(help="Score these answers (JSON lines) instead of a system; no media needed.")] = None,
     references: Annotated[Path | None, typer.Option(help="What is true of each item (JSON lines), where no --data holds it.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Judge captions again beside the rules: rules, embedding or endpoint.")] = None,
+    judge_url: Annotated[str | None, typer.Option(help="Of an OpenAI-compatible endpoint, up to and with /v1.")] = None,
+    judge_model: Annotated[
+        str | None, typer.Option(help="Its model id; for the judge `embedding` a folder with a sentence encoder.")
+    ] = None,
+    judge_records: Annotated[Path | None, typer.Option(help="Every request and reply of the judge goes here (JSON lines).")] = None,
+    check_judge: Annotated[int | None, typer.Option(help="Hold the judge against so many made-up pairs with a known key and stop.")] = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Judge from --judge-records alone and ask nobody.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write report.md and report.html into this folder of results and stop.")] = None,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Two folders of results: paired differences, card by card.", metavar="DIR_A DIR_B")
     ] = None,
 ) -> None:
     """Score a system, or a file of answers, on benchmark cards; every score comes with its floors."""
-    from emollm.evaluation.cards import Card, MeasureCard, SceneCard, load_card
+    from emollm.evaluation.cards import MeasureCard, SceneCard, load_card
     from emollm.evaluation.spoil import KINDS
 
     if _at_rest(list_cards, report, compare):
+        return
+    judging = Judging(judge, judge_url, judge_model, judge_records, replay)
+    if check_judge is not None:
+        typer.echo(judging.checked(check_judge))
         return
     if spoil and spoil not in KINDS:
         raise EmollmError(f"--spoil {spoil}: choose from {', '.join(KINDS)}.")
     if not cards:
         raise EmollmError("give at least one card. `emollm eval --list` shows them.")
     chosen = [load_card(c) for c in cards]
+    homes = {c.name: out if len(chosen) == 1 else out / c.name for c in chosen}
     if predictions is not None:
-        _answers(chosen, predictions, references, data, split, out)
+        _answers(chosen, predictions, references, data, split, homes)
+        judging.scores(homes)
         return
     _can_run(chosen, references)
-    from rich.progress import Progress
-
-    asked = [c for c in chosen if isinstance(c, Card)]
     if data is None and (lacking := [c for c in chosen if not isinstance(c, SceneCard)]):
         raise EmollmError(f"{lacking[0].name} needs --data DIR. `emollm eval --list` shows what each card is about.")
     for known in chosen:
         if isinstance(known, SceneCard | MeasureCard):
-            _known(known, system, scale, data, out if len(chosen) == 1 else out / known.name, limit)
+            _known(known, system, scale, data, homes[known.name], limit)
+    asked = [c for c in chosen if not isinstance(c, SceneCard | MeasureCard)]
     if not asked or data is None:
         return
+    backend = _backend(system, scale, adapters, endpoint, threads, heads=heads)
+    options = Asking(data, split, limit, probe_items, spoil)
+    typer.echo(table([_ask(card, backend, options, homes[card.name]) for card in asked]))
+    judging.scores(homes)
 
-    from emollm import load
-    from emollm.evaluation.runner import evaluate as run
 
-    backend: Any
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How cards are put to a system."""
+
+    data: Path
+    split: str
+    limit: int | None
+    probe_items: int | None
+    spoil: str
+
+
+def _backend(system: str, scale: str, adapters: Path | None, endpoint: str | None, threads: int | None, *, heads: bool) -> Any:
     if endpoint is not None:
         from emollm.chat.remote import RemoteBackend
 
-        backend = RemoteBackend(endpoint)
-    elif heads:
-        backend = _heads(system, scale, adapters)
-    else:
-        backend = load(system, scale=scale, threads=threads, adapters=adapters)
-    done = []
+        return RemoteBackend(endpoint)
+    if heads:
+        return _heads(system, scale, adapters)
+    from emollm import load
+
+    return load(system, scale=scale, threads=threads, adapters=adapters)
+
+
+def _ask(card: AnyCard, backend: Any, how: Asking, home: Path) -> dict[str, Any]:
+    """One card put to a backend, with a bar for it and for each of its members."""
+    from rich.progress import Progress
+
+    from emollm.evaluation.cards import Card, FecCard, GroupCard, PairCard, SupportCard
+    from emollm.evaluation.dialogues import evaluate_support
+    from emollm.evaluation.fec import evaluate_fec
+    from emollm.evaluation.group import run_group
+    from emollm.evaluation.pairs import evaluate_pairs
+    from emollm.evaluation.runner import evaluate as run
+
     with Progress() as bars:
-        for card in asked:
-            row = bars.add_task(card.name, total=None)
-            home = out if len(chosen) == 1 else out / card.name
 
-            def tell(n: int, of: int, row: Any = row) -> None:
-                bars.update(row, completed=n, total=of)
+        def teller(name: str) -> Any:
+            row = bars.add_task(name, total=None)
+            return lambda n, of: bars.update(row, completed=n, total=of)
 
-            done.append(run(card, backend, data, home, split=split, limit=limit, probe_items=probe_items, spoiled=spoil, progress=tell))
-    typer.echo(table(done))
+        def one(member: Card, out: Path, limit: int | None = how.limit, probe: int = 1500) -> dict[str, Any]:
+            probe = how.probe_items if how.probe_items is not None else probe
+            return run(
+                member, backend, how.data, out, split=how.split, limit=limit, probe_items=probe, spoiled=how.spoil,
+                progress=teller(member.name),
+            )  # fmt: skip
+
+        if isinstance(card, GroupCard):
+            return run_group(card, home, backend.system, lambda m, out: one(m, out, how.limit or card.limit, card.probe_items))
+        if isinstance(card, PairCard):
+            return evaluate_pairs(card, backend, how.data, home, split=how.split, limit=how.limit, progress=teller(card.name))
+        if isinstance(card, SupportCard):
+            similar = _similarity()
+            return evaluate_support(card, backend, how.data, home, limit=how.limit, similarity=similar, progress=teller(card.name))
+        if isinstance(card, FecCard):
+            return evaluate_fec(card, backend, how.data, home, limit=how.limit, progress=teller(card.name))
+        assert isinstance(card, Card)
+        return one(card, home)
+
+
+def _similarity() -> Any:
+    """Likeness of texts by the packaged sentence encoder, or None where it is not installed."""
+    from emollm.evaluation.judges.embedding import find_encoder, likeness
+
+    folder = find_encoder()
+    return None if folder is None else likeness(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """Another judge of captions beside the rules, if one was asked for."""
+
+    name: str | None
+    url: str | None
+    model: str | None
+    records: Path | None
+    replay: bool
+
+    def made(self) -> Any:
+        """The judge itself; the rules where none is named."""
+        from emollm.evaluation.judges import judge_of
+
+        return judge_of(self.name or "rules", url=self.url, model=self.model, records=self.records, replay=self.replay)
+
+    def checked(self, count: int) -> str:
+        """How the judge does on pairs with a key."""
+        from emollm.evaluation.judges.check import check, pairs
+
+        judge = self.made()
+        found = check(judge, pairs(count))
+        kinds = ", ".join(f"{kind} {share:.1%}" for kind, share in found.by_kind.items())
+        return f"{judge.name}: {found.n} pairs, {found.agreement:.1%} as the key says, kappa {found.kappa:.3f}; {kinds}"
+
+    def scores(self, homes: dict[str, Path]) -> None:
+        """Judge the captions of every card that has some, and say how far the judge and the rules agree."""
+        if self.name is None:
+            return
+        from emollm.evaluation.judges import judge_results
+        from emollm.evaluation.judges.scoring import judged_table
+
+        judge = self.made()
+        found = [row for home in homes.values() for row in judge_results(judge, home)]
+        if not found:
+            raise EmollmError("--judge is for cards of captions with events, such as fec-bench and synth-fec.")
+        typer.echo(judged_table(found))
 
 
 def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None) -> bool:
@@ -118,15 +218,16 @@ def _can_run(cards: list[AnyCard], references: Path | None) -> None:
 def listing() -> str:
     """All cards, those that can be run here before those that need the user's own references."""
     from emollm import catalog
-    from emollm.evaluation.cards import Card, MeanCard, ReferenceCard, load_card
+    from emollm.evaluation.cards import Card, GroupCard, MeanCard, PairCard, ReferenceCard, SupportCard, load_card
 
     cards = [load_card(name) for name in catalog.names("eval")]
     theirs = [c for c in cards if isinstance(c, ReferenceCard | MeanCard)]
     lines = ["can be run here"]
     for card in cards:
         if card not in theirs:
-            kind = f"{len(card.labels)} classes" if isinstance(card, Card) else "rendered "
-            lines.append(f"  {card.name:<21} {card.headline:<18} {kind}  {card.about}")
+            several = f"mean of {len(card.members)}" if isinstance(card, GroupCard) else "rendered"
+            kind = f"{len(card.labels)} classes" if isinstance(card, Card | PairCard | SupportCard) else several
+            lines.append(f"  {card.name:<21} {card.headline:<18} {kind:<16} {card.about}")
     lines.append("needs your references (--predictions FILE --references FILE)")
     for card in theirs:
         what = f"mean of {len(card.members)}" if isinstance(card, MeanCard) else card.task
@@ -134,22 +235,18 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-def _answers(cards: list[AnyCard], predictions: Path, references: Path | None, data: Path | None, split: str, out: Path) -> None:
+def _answers(
+    cards: list[AnyCard], predictions: Path, references: Path | None, data: Path | None, split: str, homes: dict[str, Path]
+) -> None:  # fmt: skip
     """Cards scored from a file of answers."""
-    from functools import partial
-
-    from emollm.evaluation.answers import references_of
-    from emollm.evaluation.cards import Card, MeasureCard, SceneCard
-    from emollm.evaluation.predictions import run
+    from emollm.evaluation.cards import MeasureCard, SceneCard
+    from emollm.evaluation.given import score_answers
 
     done = []
     for card in cards:
         if isinstance(card, SceneCard | MeasureCard):
             raise EmollmError(f"{card.name} measures tracks and units, not answers; run it without --predictions.")
-        here = isinstance(card, Card) and data is not None and references is None
-        given = partial(references_of, card, data, split) if isinstance(card, Card) and data is not None and here else None
-        home = out if len(cards) == 1 else out / card.name
-        done.append(run(card, predictions, home, references=references, given=given))
+        done.append(score_answers(card, predictions, homes[card.name], references=references, data=data, split=split))
     typer.echo(answers_table(done))
     for results in done:
         for line in results["warnings"]:
@@ -208,14 +305,17 @@ def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | 
 
 def table(results: list[dict[str, Any]]) -> str:
     """Results as a Markdown table, as in docs/results.md."""
-    lines = ["| card | split | n | measure | score (95 % interval) | majority | probe |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| card | split | n | measure | score (95 % interval) | majority | text only | shuffled media | probe |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for r in results:
         key = r["headline"]
         low, high = r["metrics"]["interval"]
-        best = r["floors"].get("probe") or r["floors"].get("words_probe")
-        probe = f"{best[key]:.3f}" if best else "-"
+        named = (("majority", "best_constant"), ("text_only",), ("shuffled_media",), ("probe", "words_probe", "measured"))
+        found = [next((r["floors"][n][key] for n in names if key in r["floors"].get(n, {})), None) for names in named]
+        floors = " | ".join("-" if f is None else f"{f:.3f}" for f in found)
         lines.append(
-            f"| {r['card']} | {r['split']} | {r['n']} | {key} | **{r['metrics'][key]:.3f}** ({low:.3f} to {high:.3f}) "
-            f"| {r['floors']['majority'][key]:.3f} | {probe} |"
+            f"| {r['card']} | {r['split']} | {r['n']} | {key} | **{r['metrics'][key]:.3f}** ({low:.3f} to {high:.3f}) | {floors} |"
         )
     return "\n".join(lines)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Adapters = Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")]
 Bits = Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits (extra quant).")]
 DeviceMap = Annotated[str | None, typer.Option(help='Where the model goes: "auto", "cuda:0"; the processor if not given.')]
+Engine = Annotated[str, typer.Option("--engine", help='What the language model runs on: "auto", "openvino" or "torch".')]
 
 
 def load_backend(
@@ -22,11 +23,14 @@ def load_backend(
     adapters: Path | None = None,
     bits: int | None = None,
     device_map: str | None = None,
+    engine: str = "auto",
 ) -> ChatBackend:
     """A system ready to answer; options that the echo system does not know are passed only where they were given."""
     import emollm
 
     options: dict[str, Any] = {"adapters": adapters} if adapters is not None else {}
+    if system != "echo":
+        options["engine"] = engine
     if bits is not None or device_map is not None:
         from emollm.model.llm import hold
 

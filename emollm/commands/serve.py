@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from emollm.commands.loading import Adapters, Bits, DeviceMap, load_backend
+from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_backend
 from emollm.errors import EmollmError
 from emollm.lazy import need
 
@@ -30,6 +30,7 @@ def serve(
     adapters: Adapters = None,
     bits: Bits = None,
     device_map: DeviceMap = None,
+    engine: Engine = "auto",
     no_key: Annotated[bool, typer.Option("--no-key", help="Serve other machines without an API key.")] = False,
 ) -> None:
     """Serve chat, measurements and label scores over HTTP, as OpenAI's API."""
@@ -45,7 +46,7 @@ def serve(
         )
     listener = _listen(host, port)
     with listener:
-        app = build_server(load_backend(system, scale, threads, adapters, bits, device_map), api_key=api_key)
+        app = build_server(load_backend(system, scale, threads, adapters, bits, device_map, engine), api_key=api_key)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
         config = uvicorn.Config(app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=GRACE_S)

@@ -52,8 +52,8 @@ def leaks(trained: Parts, tested: Parts, *, mixture: str = "the mixture", card: 
 def check_cards(trained: Parts, mixture: str) -> None:
     """Refuse a training mixture that learns from what a shipped card measures.
 
-    A card says its corpus, or its name is that of a corpus, alone or with more behind it. Cards measure all splits but train; a corpus
-    without official splits is measured whole. The fold that is learnt from is taken for the one that is measured.
+    A card says its corpus or corpora, or its name is that of a corpus, alone or with more behind it. Cards measure all splits but train;
+    a corpus without official splits is measured whole. The fold that is learnt from is taken for the one that is measured.
 
     Raises:
         DataError: Naming the mixture and the first such card.
@@ -63,9 +63,10 @@ def check_cards(trained: Parts, mixture: str) -> None:
     whole = {reader.corpus for reader in readers if reader.split.kind == "none"}
     folds = {learnt.partition("@")[0]: learnt for learnt in trained}
     for name in catalog.names("eval"):
-        said = tomllib.loads(catalog.find("eval", name).read_text("utf-8")).get("corpus")
-        corpus = said or next((c for c in known if name == c or name.startswith(f"{c}-")), None)
-        if corpus is not None:
+        card = tomllib.loads(catalog.find("eval", name).read_text("utf-8"))
+        said = card.get("corpus")
+        like = next((c for c in known if name == c or name.startswith(f"{c}-")), None)
+        for corpus in [said] if said else card.get("corpora") or ([like] if like else []):
             splits = ("train", "val", "test") if said is None and corpus in whole else ("val", "test")
             leaks(trained, {folds.get(corpus, corpus): splits}, mixture=mixture, card=name)
 

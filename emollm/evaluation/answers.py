@@ -25,6 +25,8 @@ class Reference:
     value: float | None = None
     captions: tuple[str, ...] = ()
     group: dict[str, str] = field(default_factory=dict)
+    kind: str = ""  # questions: what kind of question
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ def reference(row: dict[str, Any]) -> Reference:
         value=None if row.get("value") is None else float(row["value"]),
         captions=(captions,) if isinstance(captions, str) else tuple(map(str, captions)),
         group={str(k): str(v) for k, v in (row.get("group") or {}).items()},
+        kind=str(row.get("kind") or ""),
+        question=str(row.get("question") or ""),
     )
 
 

@@ -8,22 +8,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from emollm.evaluation.answers import Reference, Said
+from emollm.evaluation.blind_texts import Floor, best_of, of_questions, of_replies
 from emollm.evaluation.cards import Scored
 from emollm.evaluation.tally import ASIDE, LESS_IS_BETTER, NEUTRAL_WORDS, labels_of, tally
 
 SHUFFLES = 20
-STOCK = 3  # captions tried as the one answer to everything
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """What one blind way of answering scores."""
-
-    measures: dict[str, float]
-    answer: str  # what was said, for people to read
+STOCK = 8  # captions tried as the one answer to everything
 
 
 def floors(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
@@ -32,8 +24,13 @@ def floors(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
     Returns:
         majority (the commonest true answer), best_constant (for each measure the constant answer that does best in it), list_all (every
         label at once) and shuffled_references (each item gets the answer of another; mean of several orders). For captions: best_constant
-        over a few stock captions, and another_caption.
+        over a few stock captions, and another_caption. For replies: a stock reply, the person's own words, another reply. For questions:
+        also their own words.
     """
+    if card.task == "support":
+        return of_replies(card, references)
+    if card.task == "questions":
+        return of_questions(card, references)
     if card.task == "caption":
         return _of_captions(card, references)
     gold = _gold(card, references)
@@ -49,7 +46,7 @@ def floors(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
     listed = {} if card.headline in {"mae", "corr"} else {"list_all": Floor(_same(card, references, every), _shown(every))}
     return {
         "majority": Floor(tried[0][1], tried[0][0]),
-        "best_constant": _best(card, tried),
+        "best_constant": best_of(card, tried),
         **listed,
         "shuffled_references": Floor({k: sum(o[k] for o in orders) / len(orders) for k in orders[0]}, "the answers of other items"),
     }
@@ -109,21 +106,12 @@ def _shown(answer: Answer) -> str:
     return ", ".join(answer) if isinstance(answer, tuple) else answer if isinstance(answer, str) else f"{answer:g}"
 
 
-def _best(card: Scored, tried: Sequence[tuple[str, dict[str, float]]]) -> Floor:
-    measures = {}
-    for name in tried[0][1]:
-        values = [row[name] for _, row in tried if name in row]
-        measures[name] = min(values) if name in LESS_IS_BETTER else max(values)
-    ahead = [(row.get(card.headline, 0.0) * (-1 if card.headline in LESS_IS_BETTER else 1), k) for k, (_, row) in enumerate(tried)]
-    return Floor(measures, tried[max(ahead, key=lambda pair: (pair[0], -pair[1]))[1]][0])
-
-
 def _of_captions(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
     texts = [r.captions[0] for r in references if r.captions]
     if len(texts) < len(references):
         tally(card, references, [None] * len(references))  # says which references lack captions
     drawn = random.Random(0).sample(texts, min(STOCK, len(texts)))
-    found = {"best_constant": _best(card, [(text, _same(card, references, text)) for text in drawn])}
+    found = {"best_constant": best_of(card, [(text, _same(card, references, text)) for text in drawn])}
     if len(texts) > 1:
         order = list(range(len(texts)))
         random.Random(0).shuffle(order)

@@ -22,6 +22,7 @@ class SceneCard(BaseModel):
     seed: int
     each: int  # scenes of every case
     headline: Literal["main_accuracy"]
+    corpora: tuple[str, ...] = ()
 
 
 class MeasureCard(BaseModel):
@@ -33,9 +34,10 @@ class MeasureCard(BaseModel):
     kind: Literal["measures"]
     about: str
     headline: Literal["units_correlation"]
+    corpora: tuple[str, ...] = ()
 
 
-Task = Literal["recognition", "intent", "open-vocabulary", "sentiment", "multi-label", "caption", "reply"]
+Task = Literal["recognition", "intent", "open-vocabulary", "sentiment", "multi-label", "caption", "reply", "support", "questions"]
 TASKS: tuple[Task, ...] = get_args(Task)
 _CLOSED = ("accuracy", "uar", "weighted_f1", "macro_f1")
 # Which measures may be the headline of a task.
@@ -44,9 +46,11 @@ HEADLINES: dict[Task, tuple[str, ...]] = {
     "intent": _CLOSED,
     "open-vocabulary": ("hit_official", "hit_fixed", "mscore_official", "mscore_fixed", "f_official", "f_fixed"),
     "sentiment": ("weighted_f1", "accuracy", "mae", "corr"),
-    "multi-label": ("map", "micro_f1", "samples_f1", "jaccard"),
+    "multi-label": ("map", "macro_f1", "micro_f1", "samples_f1", "jaccard"),
     "caption": ("cider", "cider_d", "rouge_l", "bleu_4", "tem", "autodq"),
     "reply": ("accuracy", "hit"),
+    "support": ("rouge_l", "emotion_accuracy"),
+    "questions": ("mean_accuracy", "order_accuracy", "agree_accuracy"),
 }
 
 
@@ -65,6 +69,7 @@ class Scored(BaseModel):
     range: Literal[0, 1, 3] = 0  # sentiment: values reach from -range to range; 0 where only the sign is known
     events: bool = False  # caption: score movements of the face as well
     folds: int = 0  # scores are means over so many values of group "fold"
+    corpora: tuple[str, ...] = ()  # what it measures, as training mixtures name it, where the card's own name does not say
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -106,19 +111,78 @@ class MeanCard(BaseModel):
     needs: Literal["references"]
     members: tuple[str, ...]
     headline: Literal["mean"]
+    corpora: tuple[str, ...] = ()
     protocol: str
     metric: str
     source: str
 
 
-AnyCard = Card | ReferenceCard | MeanCard | SceneCard | MeasureCard
+class GroupCard(BaseModel):
+    """Several cards over one data folder, run together and averaged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int
+    kind: Literal["group"]
+    about: str
+    members: tuple[str, ...]
+    headline: Literal["mean"]
+    limit: int  # items of every member, unless the user says otherwise
+    probe_items: int  # and training items of its probe
+    corpora: tuple[str, ...] = ()
+
+
+class PairCard(Scored):
+    """Faces and voices of a data folder put together by chance into clips that agree or do not."""
+
+    kind: Literal["pairs"]
+    task: Literal["questions"]
+    faces: tuple[str, ...]  # corpora
+    voices: tuple[str, ...]
+    pairs: int  # half of them agree
+    seed: int
+    limit: int
+
+
+class SupportCard(Scored):
+    """Dialogues of a data folder held out by a hash of their ids: what would be answered next, and how the person feels."""
+
+    kind: Literal["support"]
+    task: Literal["support"]
+    corpus: str
+    share: float  # of all dialogues
+    limit: int
+
+
+class FecCard(BaseModel):
+    """Captions of, and questions about, clips of `emollm synth`, scored against their exact truth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int
+    kind: Literal["fec"]
+    about: str
+    request: str  # for a caption; every system gets the same
+    questions: int  # asked of one clip at most, kinds in turn
+    headline: Literal["tem"]
+    limit: int
+    floor_clips: int  # on which the system is asked again without the clip and with another one
+    corpora: tuple[str, ...] = ()
+
+
+AnyCard = Card | ReferenceCard | MeanCard | SceneCard | MeasureCard | GroupCard | PairCard | SupportCard | FecCard
+Runs = PairCard | SupportCard | FecCard  # cards whose answers are made by `asked`
 
 
 def _kind(row: dict[str, object]) -> type[AnyCard]:
-    kinds: dict[object, type[AnyCard]] = {"scenes": SceneCard, "measures": MeasureCard}
+    kinds: dict[object, type[AnyCard]] = {
+        "scenes": SceneCard, "measures": MeasureCard, "group": GroupCard, "pairs": PairCard, "support": SupportCard, "fec": FecCard,
+    }  # fmt: skip
+    if row.get("kind") in kinds:
+        return kinds[row["kind"]]
     if "members" in row:
         return MeanCard
-    return ReferenceCard if row.get("needs") == "references" else kinds.get(row.get("kind", ""), Card)
+    return ReferenceCard if row.get("needs") == "references" else Card
 
 
 def load_card(name: str) -> AnyCard:

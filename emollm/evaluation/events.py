@@ -201,9 +201,12 @@ def relation(premise: Movement, claim: Movement) -> Relation:
     """Whether the premise entails the claim, contradicts it or leaves it open.
 
     Entailed: the same part moves the same way, the premise is on the claimed side (a movement told without a side is of both), and the
-    times agree where both are known; a rise of the inner or outer brows is one of the brows. Contradicted: the same, but the
-    other way round. Anything else is open. Strength decides nothing.
+    times agree where both are known; a rise of the inner or outer brows is one of the brows. Brows that lower, draw together or form a
+    frown are one action of one muscle (AU4), so each entails the other. Contradicted: the same part the other way round. Anything else
+    is open. Strength decides nothing.
     """
+    if _frowns(premise) and _frowns(claim):
+        premise = replace(premise, axis=claim.axis, sign=claim.sign)
     narrower = premise.part in {"inner brows", "outer brows"} and claim.part == "brows" and premise.sign == claim.sign
     same = premise.part == claim.part or narrower
     if (
@@ -218,6 +221,10 @@ def relation(premise: Movement, claim: Movement) -> Relation:
     if claim.side == "both" and premise.side in {"left", "right"}:
         return "neutral"
     return "entailed"
+
+
+def _frowns(m: Movement) -> bool:
+    return m.part == "brows" and (m.axis, m.sign) in {("height", -1), ("furrow", 1)}
 
 
 def _together(first: Movement, second: Movement) -> bool:

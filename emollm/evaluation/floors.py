@@ -56,6 +56,22 @@ def text_probe(train: Sequence[Item], test: Sequence[Item]) -> dict[str, float]:
     return scores(list(zip([i.label or "" for i in test], map(str, model.predict([i.text for i in test])), strict=True)))
 
 
+def text_sets(train: Sequence[tuple[str, Sequence[str]]], texts: Sequence[str], labels: Sequence[str]) -> list[list[str]]:
+    """Label sets of texts, by one logistic regression a label on words and word pairs; always at least the likeliest label."""
+    need("sklearn", extra="eval")
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    known, asked = words.fit_transform([t for t, _ in train]), words.transform(texts)
+    chances = np.zeros((len(texts), len(labels)))
+    for k, label in enumerate(labels):
+        truth = [label in names for _, names in train]
+        if any(truth) and not all(truth):  # balanced, or rare labels are never said
+            chances[:, k] = LogisticRegression(C=3, max_iter=200, class_weight="balanced").fit(known, truth).predict_proba(asked)[:, 1]
+    return [[labels[k] for k in range(len(labels)) if row[k] >= min(0.6, row.max())] for row in chances]
+
+
 def vector_of(features: dict[str, Any], stream: str) -> Floats | None:
     """The mean token of a stream, [D_enc], or None where the stream is absent."""
     return None if stream not in features else np.asarray(features[stream].tokens[0].float().mean(0))

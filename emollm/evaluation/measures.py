@@ -14,6 +14,7 @@ import numpy as np
 from emollm import __version__
 from emollm.errors import DataError
 from emollm.evaluation.cards import MeasureCard
+from emollm.evaluation.slices import Measured, appearance_of, slices, slices_table
 from emollm.perception import Perception
 from emollm.synth.dataset import read_truth
 from emollm.units import UNITS
@@ -30,6 +31,7 @@ class _Collected:
     speakers: dict[str, int] = field(default_factory=lambda: {"right": 0, "wrong": 0, "nobody": 0})
     word_gaps_s: list[float] = field(default_factory=list)
     main: list[bool] = field(default_factory=list)
+    people: list[Measured] = field(default_factory=list)
 
 
 def evaluate_measures(
@@ -71,6 +73,7 @@ def evaluate_measures(
         "n": len(paths),
         "emollm": __version__,
         **_summary(found),
+        "slices": slices(found.people),
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
@@ -110,9 +113,17 @@ def _frames(found: _Collected, person: dict[str, Any], fps: float, reading: Face
     at = [_at(t, fps, len(person["units"])) for t in reading.track.times_s]
     free = np.array([person["visible"][t] >= VISIBLE for t in at])
     if reading.units is not None and free.any():
-        found.units.append((reading.units[free], np.array(person["units"])[at][free]))
+        mine, true = reading.units[free], np.array(person["units"])[at][free]
+        found.units.append((mine, true))
+        found.people.append(Measured(appearance_of(person), _correlations(mine, true)))
     if reading.pose is not None and free.any():
         found.pose.append((reading.pose[free], np.array(person["head"])[at][free]))
+
+
+def _correlations(mine: Floats, true: Floats) -> dict[str, float]:
+    """Of the units that moved and were not measured as still."""
+    moved = [i for i in range(len(UNITS)) if true[:, i].std() > LEAST_SPREAD]
+    return {UNITS[i]: float(np.corrcoef(mine[:, i], true[:, i])[0, 1]) if mine[:, i].std() > 0 else 0.0 for i in moved}
 
 
 def _speech(found: _Collected, truth: dict[str, Any], analysis: Analysis, who: dict[int, int]) -> None:
@@ -180,4 +191,6 @@ def measures_table(results: dict[str, Any]) -> str:
         )
     if "main_character" in m:
         lines.append(f"| main character, clips with several people | {m['main_character']['right']} of {m['main_character']['clips']} |")
+    if results.get("slices"):
+        lines += ["", slices_table(results["slices"])]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from emollm import __version__
 from emollm.errors import DataError
 from emollm.evaluation.answers import Joined, Reference, Said, join, read_references
-from emollm.evaluation.blind import Floor, floors, warnings_of
+from emollm.evaluation.blind import floors, warnings_of
+from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import MeanCard, ReferenceCard, Scored, load_card
 from emollm.evaluation.metrics import confusion, middle
 from emollm.evaluation.tally import Of, Tally, tally
@@ -22,7 +23,18 @@ ROUNDS = 400
 FEW = 2  # a group of fewer items has no interval
 
 
-def score(card: Scored, joined: Joined, out: Path, *, system: str, rounds: int = ROUNDS) -> dict[str, Any]:
+def score(
+    card: Scored,
+    joined: Joined,
+    out: Path,
+    *,
+    system: str,
+    rounds: int = ROUNDS,
+    more: Mapping[str, Floor] | None = None,
+    made: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+    beside: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
     """Score answers to one card; what is missing counts as wrong.
 
     Args:
@@ -31,6 +43,10 @@ def score(card: Scored, joined: Joined, out: Path, *, system: str, rounds: int =
         out: Gets samples.jsonl and results.json.
         system: Whose answers they are.
         rounds: Of the bootstrap.
+        more: Floors beyond those that follow from the references alone.
+        made: What is known of the run, such as scale, weights and split.
+        notes: Warnings to be told with those found here.
+        beside: Measures without an interval that were taken elsewhere.
 
     Returns:
         What is in results.json.
@@ -38,11 +54,12 @@ def score(card: Scored, joined: Joined, out: Path, *, system: str, rounds: int =
     Raises:
         DataError: The references do not fit the card.
     """
-    made = tally(card, joined.references, joined.said)
-    measures, found = made.all(), floors(card, joined.references)
-    bounds = intervals(made.of, np.arange(made.n), rounds)
+    counted = tally(card, joined.references, joined.said)
+    measures, found = {**counted.all(), **(beside or {})}, {**floors(card, joined.references), **(more or {})}
+    bounds = intervals(counted.of, np.arange(counted.n), rounds)
     low, high = bounds[card.headline]
-    warnings = _counted(joined) + _protocol(card, joined.references) + warnings_of(card.headline, measures, low, high, found)
+    warnings = _counted(joined) + _protocol(card, joined.references) + list(notes)
+    warnings += warnings_of(card.headline, measures, low, high, found)
     results = {
         "card": card.name,
         "card_version": card.version,
@@ -52,19 +69,20 @@ def score(card: Scored, joined: Joined, out: Path, *, system: str, rounds: int =
         "scale": None,
         "weights": None,
         "split": "references",
-        "n": made.n,
+        **(made or {}),
+        "n": counted.n,
         "missing": len(joined.missing),
         "duplicate": len(joined.duplicate),
         "unknown": len(joined.unknown),
-        "parse_rate": round(sum(made.read) / made.n, 4),
+        "parse_rate": round(sum(counted.read) / counted.n, 4),
         "headline": card.headline,
         "metrics": {**_rounded(measures), "interval": [round(low, 4), round(high, 4)]},
         "intervals": {name: [round(v, 4) for v in pair] for name, pair in bounds.items()},
         "floors": {name: _rounded(floor.measures) for name, floor in found.items()},
         "floor_answers": {name: floor.answer for name, floor in found.items()},
         "warnings": warnings,
-        "groups": _groups(card, made, joined.references),
-        "confusion": confusion(made.pairs) if made.pairs else {},
+        "groups": _groups(card, counted, joined.references),
+        "confusion": confusion(counted.pairs) if counted.pairs else {},
         "protocol": card.protocol if isinstance(card, ReferenceCard) else "",
         "measure": card.metric if isinstance(card, ReferenceCard) else card.headline,
         "source": card.source if isinstance(card, ReferenceCard) else "",
@@ -73,8 +91,8 @@ def score(card: Scored, joined: Joined, out: Path, *, system: str, rounds: int =
     }
     out.mkdir(parents=True, exist_ok=True)
     with (out / "samples.jsonl").open("w", encoding="utf-8") as file:
-        for k in range(made.n):
-            file.write(json.dumps(_sample(joined.references[k], joined.said[k], made, k)) + "\n")
+        for k in range(counted.n):
+            file.write(json.dumps(_sample(joined.references[k], joined.said[k], counted, k)) + "\n")
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     return results
 
@@ -201,6 +219,8 @@ def _sample(reference: Reference, said: Said | None, made: Tally, k: int) -> dic
         ("value", reference.value),
         ("captions", reference.captions or None),
         ("group", reference.group or None),
+        ("kind", reference.kind or None),
+        ("question", reference.question or None),
     )
     row |= {name: value for name, value in kept if value is not None}
     row |= {"truth": made.truths[k], "answer": made.answers[k], "right": round(made.right[k], 4)}
@@ -255,6 +275,8 @@ _SHAPES = {
     "multi-label": '"labels": ["happy", "surprise"]',
     "caption": '"captions": ["At the beginning ..."]',
     "reply": '"label": "lonely"',
+    "support": '"captions": ["what a person answered"], "label": "anxiety"',
+    "questions": '"kind": "order", "question": "Which comes first: ...?", "label": "First ..., then ..."',
 }
 
 

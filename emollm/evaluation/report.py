@@ -119,8 +119,29 @@ def _parts(r: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterable[tuple[
     for name, values in r.get("groups", {}).items():
         body = [[v, str(g["n"]), _number(g.get(r["headline"])), _span(g.get("interval"))] for v, g in values.items()]
         yield f"By {name}", (name, "n", r["headline"], "95 % interval"), body
+    yield from _people(r)
+    if r.get("judges"):
+        yield "Judges", _JUDGED, [_judged(name, j) for name, j in r["judges"].items()]
     if bad := worst(rows):
         yield "Worst items", ("id", "true", "read as", "said"), [[str(b["id"]), *map(_cut, _told(b))] for b in bad]
+
+
+_JUDGED = ("judge", "tem", "content", "autodq", "contradicted", "failed verdicts", "agreement with the rules", "kappa")
+
+
+def _judged(name: str, j: dict[str, Any]) -> Row:
+    numbers = [_number(j[k]) for k in ("tem", "content", "autodq", "contradicted")]
+    same = j["agreement"]
+    return [name, *numbers, f"{j['failed_verdicts']} of {j['verdicts']}", f"{same['percent']:.1f} % of {same['n']}", _number(same["kappa"])]
+
+
+def _people(r: dict[str, Any]) -> Iterable[tuple[str, Row, list[Row]]]:
+    """Rendered people of different looks, at equal expression."""
+    for kind, row in r.get("slices", {}).items():
+        body: list[Row] = [[v, str(g["n"]), _number(g["correlation"]), _span(g.get("interval"))] for v, g in row["groups"].items()]
+        if gap := row["gap"]:
+            body.append([f"{gap['best']} - {gap['worst']}", "", _number(gap["value"]), _span(gap["interval"])])
+        yield f"People by {kind}, {row['units']} units that moved in every group", (kind, "people", "correlation", "95 % interval"), body
 
 
 def worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

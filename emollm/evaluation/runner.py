@@ -9,19 +9,30 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emollm import __version__
 from emollm.chat.backend import Scorer
 from emollm.data.corpus import Corpus, Item
 from emollm.data.prompts import label_question
 from emollm.data.texts import dialogue_text, with_context
-from emollm.errors import DataError, MediaError
+from emollm.errors import DataError, MediaError, RecipeError
 from emollm.evaluation import floors
+from emollm.evaluation.answers import Reference, Said
+from emollm.evaluation.asked import floor_of, shuffled
+from emollm.evaluation.blind import floors as blind_floors
+from emollm.evaluation.blind import warnings_of
+from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import Card
-from emollm.evaluation.metrics import METRICS, calibration_by_luck, calibration_error, concordance, confusion, interval
+from emollm.evaluation.log import Log
+from emollm.evaluation.metrics import concordance, confusion
+from emollm.evaluation.predictions import intervals
 from emollm.evaluation.spoil import spoil
+from emollm.evaluation.tally import tally
 from emollm.values import Floats, Message
 
 STREAMS = {"face": "face", "speech": "voice"}
+NEAR_BEST = 0.5  # several labels: those with at least this share of the best one's score
 DIMENSIONS = ("arousal", "valence", "dominance")
 
 
@@ -56,40 +67,45 @@ def evaluate(
     Raises:
         DataError: No items, or a label the card does not list.
     """
-    if card.task != "recognition":
+    if card.task not in {"recognition", "multi-label"}:
         raise DataError(f"{card.name} is of task {card.task}; give the answers as a file, with --predictions.")
     corpus = Corpus(data)
     items = [i for i in corpus.items(card.corpus, split) if i.label is not None]
     if not items:
         known = sorted({i.split for i in corpus.items(card.corpus)})
         raise DataError(f"{card.corpus} has no labelled items with split {split!r}; splits there are: {', '.join(known)}.")
-    stray = sorted({i.label for i in items if i.label} - set(card.labels))
+    stray = sorted({label for i in items for label in _true(card, i)} - set(card.labels))
     if stray:
         raise DataError(f"{card.name} lists no label {', '.join(stray)}, but {card.corpus} has it.")
     if limit is not None and limit < len(items):
         items = random.Random(0).sample(items, limit)
-    out.mkdir(parents=True, exist_ok=True)
     asker = _Asker(card, backend, corpus, split, spoiled)
-    rows = _kept(out / "samples.jsonl", card, asker.by)
-    with (out / "samples.jsonl").open("a", encoding="utf-8") as file:
+    with Log(out / "samples.jsonl", by=asker.by, version=card.version) as log:
         for number, item in enumerate(items):
-            if item.id not in rows:
-                rows[item.id] = asker.ask(item)
-                file.write(json.dumps(rows[item.id]) + "\n")
-                file.flush()
+            if item.id not in log.rows:
+                log.add(asker.ask(item))
             if progress is not None:
                 progress(number + 1, len(items))
-    pairs = [(rows[i.id]["label"], rows[i.id]["answer"]) for i in items]
-    metrics: dict[str, Any] = {name: round(metric(pairs), 4) for name, metric in METRICS.items()}
-    sure = [(max(rows[i.id]["scores"].values()), rows[i.id]["label"] == rows[i.id]["answer"]) for i in items if "scores" in rows[i.id]]
-    if sure:
-        metrics["calibration_error"] = round(calibration_error(sure), 4)
-        metrics["calibration_error_by_luck"] = round(calibration_by_luck(sure), 4)
-    metrics |= _agreement([(i.extra, rows[i.id]) for i in items])
-    metrics["interval"] = [round(v, 4) for v in interval(pairs, METRICS[card.headline])]
+        rows = {i.id: log.rows[i.id] for i in items}
+    references = [Reference(i.id, i.label, tuple(_true(card, i)) if card.task == "multi-label" else None) for i in items]
+    said = [_said(rows[i.id]) for i in items]
+    made = tally(card, references, said)
+    more: dict[str, Floor] = {}
+    with Log(out / "blind.jsonl", by=asker.by, version=card.version) as log:
+        alone = asker.without(items, log)
+    if alone:
+        more["text_only"] = floor_of(card, references, alone, "the system without picture and sound")
+    if len(items) > 1:
+        more["shuffled_media"] = shuffled(card, references, said)
+    floors_found = _floors(card, corpus, items, rows, asker, probe_items) | {k: _rounded(f.measures) for k, f in more.items()}
+    measures = {k: round(v, 4) for k, v in made.all().items()} | _agreement([(i.extra, rows[i.id]) for i in items])
+    bounds = {name: [round(v, 4) for v in pair] for name, pair in intervals(made.of, np.arange(made.n)).items()}
+    found = {name: Floor(values, "") for name, values in floors_found.items()}
     results = {
         "card": card.name,
         "card_version": card.version,
+        "about": card.about,
+        "task": card.task,
         "system": backend.system,
         "scale": backend.scale,
         "weights": backend.version,
@@ -97,14 +113,33 @@ def evaluate(
         "spoiled": spoiled or None,
         "n": len(items),
         "headline": card.headline,
-        "metrics": metrics,
-        "floors": _floors(card, corpus, items, rows, asker, probe_items),
-        "unreadable": sum(bool(rows[i.id].get("error")) for i in items),
-        "confusion": confusion(pairs),
+        "metrics": {**measures, "interval": bounds[card.headline]},
+        "intervals": bounds,
+        "floors": floors_found,
+        "warnings": warnings_of(card.headline, measures, bounds[card.headline][0], bounds[card.headline][1], found),
+        "unreadable": sum(bool(row.get("error")) for row in rows.values()),
+        "confusion": confusion(made.pairs) if made.pairs else {},
+        "card_file": card.model_dump(mode="json"),
         "emollm": __version__,
     }
     (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     return results
+
+
+def _true(card: Card, item: Item) -> list[str]:
+    """The labels of an item."""
+    return list(item.extra.get("labels") or [item.label]) if card.task == "multi-label" else [item.label or ""]
+
+
+def _said(row: Mapping[str, Any]) -> Said | None:
+    if row.get("error"):
+        return None
+    answer = row.get("prediction", row["answer"])
+    return Said(tuple(answer) if isinstance(answer, list) else answer, row.get("scores"))
+
+
+def _rounded(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in values.items()}
 
 
 def _agreement(pairs: Sequence[tuple[Mapping[str, Any], dict[str, Any]]]) -> dict[str, float]:
@@ -133,12 +168,9 @@ class _Asker:
         """The scores of all labels for an item; a clip that cannot be read counts as a wrong answer, never as left out."""
         kind = "text" if self._card.modality == "text" else "clip"
         question = label_question(list(self._card.labels), kind=kind)
-        row: dict[str, Any] = {
-            "id": item.id,
-            "label": item.label,
-            "by": self.by,
-            "card": self._card.version,
-        }
+        row: dict[str, Any] = {"id": item.id, "label": item.label}
+        if self._card.task == "multi-label":
+            row["labels"] = _true(self._card, item)
         try:
             if kind == "text":
                 message = Message("user", f"{dialogue_text(self._context[item.id])}\n{question}")
@@ -150,8 +182,35 @@ class _Asker:
                 row |= self._rated(item)
         except MediaError as error:
             return row | {"answer": "", "error": str(error)}
+        return row | self._chosen(shares)
+
+    def _chosen(self, shares: Mapping[str, float]) -> dict[str, Any]:
         best = max(shares, key=lambda label: shares[label])
-        return row | {"answer": best, "scores": {k: round(v, 5) for k, v in shares.items()}}
+        scores = {"scores": {k: round(v, 5) for k, v in shares.items()}}
+        if self._card.task != "multi-label":
+            return {"answer": best, **scores}
+        # The shares sum to one, so that several true labels have to share: what comes near the best is said as well.
+        several = [label for label in shares if shares[label] >= NEAR_BEST * shares[best]]
+        return {"answer": ", ".join(several), "prediction": several, **scores}
+
+    def without(self, items: Sequence[Item], log: Log) -> list[Said]:
+        """Answers without media; none where the backend answers to clips only."""
+        try:
+            return [self._blind(item, log) for item in items]
+        except RecipeError:
+            return []
+
+    def _blind(self, item: Item, log: Log) -> Said:
+        """The answer without media: to the spoken words where there are any, else to the bare question; each is asked once."""
+        kind = "text" if self._card.modality == "text" else "clip"
+        question = label_question(list(self._card.labels), kind=kind)
+        words = f'Words: "{item.text}"\n{question}' if self._card.modality == "speech" and item.text else question
+        row = log.rows.get(words) or log.add(
+            {"id": words, **self._chosen(self._backend.score([Message("user", words)], self._card.labels))}
+        )
+        found = _said(row)
+        assert found is not None
+        return found
 
     def vector(self, item: Item) -> Floats | None:
         """The features an item has in the card's modality."""
@@ -179,27 +238,13 @@ class _Asker:
         return path
 
 
-def _kept(path: Path, card: Card, by: str) -> dict[str, dict[str, Any]]:
-    """Rows of an earlier run of the same card by the same system."""
-    if not path.is_file():
-        return {}
-    found = {}
-    for line in path.read_text("utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:  # the last line of a killed run
-            continue
-        if row.get("by") == by and row.get("card") == card.version:
-            found[row["id"]] = row
-    path.write_text("".join(json.dumps(r) + "\n" for r in found.values()), "utf-8")
-    return found
-
-
 def _floors(
     card: Card, corpus: Corpus, items: Sequence[Item], rows: dict[str, dict[str, Any]], asker: _Asker, probe_items: int
 ) -> dict[str, dict[str, float]]:
     train = [i for i in corpus.items(card.corpus, "train") if i.label in card.labels]
     truth = [rows[i.id]["label"] for i in items]
+    if card.task == "multi-label":
+        return _set_floors(card, items, train, probe_items)
     found = {"majority": floors.majority([i.label or "" for i in train] or truth, truth)}
     if not train or not probe_items:
         return found
@@ -211,4 +256,15 @@ def _floors(
     if len(known) < 20:  # a remote backend keeps its features to itself
         return found
     found["probe"] = floors.probe(known, [(asker.vector(i), i.label or "") for i in items])
+    return found
+
+
+def _set_floors(card: Card, items: Sequence[Item], train: Sequence[Item], probe_items: int) -> dict[str, dict[str, float]]:
+    """For label sets: constants and every label at once, and a classifier on words."""
+    references = [Reference(i.id, i.label, tuple(_true(card, i))) for i in items]
+    found = {name: _rounded(f.measures) for name, f in blind_floors(card, references).items() if name != "shuffled_references"}
+    if card.modality == "text" and train and probe_items:
+        chosen = random.Random(0).sample(list(train), min(probe_items, len(train)))
+        said = floors.text_sets([(i.text or "", _true(card, i)) for i in chosen], [i.text or "" for i in items], card.labels)
+        found["words_probe"] = _rounded(floor_of(card, references, [Said(tuple(s)) for s in said], "").measures)
     return found

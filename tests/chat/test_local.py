@@ -6,7 +6,7 @@ import pytest
 from paths import HAVE_WEIGHTS, SAMPLES
 
 from emollm.build import build, shipped_folder
-from emollm.chat.local import LocalBackend, _until
+from emollm.chat.local import LocalBackend
 from emollm.errors import BackendError
 from emollm.recipe import load_recipe
 from emollm.values import Message, Sampling
@@ -51,7 +51,7 @@ def test_prefix_is_reused_and_changes_nothing(toy):
     warm_text = warm.text()
     assert warm.timings_s["reused_positions"] > 20
     assert toy.parts.perception.encoded == before  # the clip was not encoded again
-    toy._kept = None
+    toy.engine.clear()
     cold = toy.reply(longer, Sampling(max_new_tokens=6))
     assert cold.text() == warm_text and cold.timings_s["reused_positions"] == 0
 
@@ -59,7 +59,7 @@ def test_prefix_is_reused_and_changes_nothing(toy):
 def test_another_clip_is_never_mistaken_for_the_last(toy):
     texts = {}
     for name in ("joy", "sad"):
-        toy._kept = None
+        toy.engine.clear()
         texts[name] = toy.reply([Message("user", "Who?", (SAMPLES / f"sample_{name}.mp4",))], Sampling(max_new_tokens=10)).text()
     for name in ("joy", "sad", "joy"):  # now with the cache of the other one in place
         assert toy.reply([Message("user", "Who?", (SAMPLES / f"sample_{name}.mp4",))], Sampling(max_new_tokens=10)).text() == texts[name]
@@ -126,20 +126,6 @@ def test_a_clip_is_encoded_once_whatever_its_name(toy, tmp_path):
     before = toy.parts.perception.encoded
     toy.analyze(copy)
     assert toy.parts.perception.encoded == before
-
-
-@pytest.mark.parametrize(
-    ("pieces", "stops", "kept", "met"),
-    [
-        (["ab", "cd"], (), "abcd", False),
-        (["ab", "cd", "ef"], ("cd",), "ab", True),
-        (["a<", "en", "d> b"], ("<end>",), "a", True),
-        (["a<", "eno"], ("<end>",), "a<eno", False),
-    ],
-)
-def test_stop_strings_across_pieces(pieces, stops, kept, met):
-    out = list(_until(iter(pieces), stops))
-    assert "".join(p for p in out if p) == kept and (None in out) == met
 
 
 # -- what the shipped model says

@@ -26,3 +26,11 @@ def test_the_measuring_layer_reports_its_stages(clip):
     assert found["measured"] >= max(found["speech"], found["faces"]) > 0
     assert found["real_time_factor"] == pytest.approx(found["measured"] / found["clip_seconds"])
     assert found["peak_memory_gb"] >= found["peak_memory_gb_before"] > 0
+
+
+def test_the_engine_is_measured_against_plain_generation():
+    found = bench.measure_decoding("emollm", "toy", 1)
+    assert found["top_token_agreement"] == 1.0
+    rates = [n for n in found if n.endswith("tokens_per_s")]
+    assert len(rates) >= 6 and all(found[n] > 0 for n in rates)
+    assert found["engine_against_transformers_generate_8"] > 0

@@ -1,0 +1,43 @@
+"""What can be chosen of the engine, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from emollm.errors import BackendError, unknown_name
+
+CoreName = Literal["auto", "torch", "openvino"]
+Precision = Literal["auto", "float32", "bfloat16", "int8"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Ceilings and choices; the defaults suit one CPU and a small model.
+
+    Raises:
+        BackendError: If a name is not known or a number is not positive.
+    """
+
+    core: str = "auto"  # "auto" takes openvino where it runs and pays, else torch
+    precision: str = (
+        "auto"  # of the weights: int8 for openvino; for torch bfloat16 where the processor is fast at it, else as they are held
+    )
+    threads: int | None = None  # torch's choice if None
+    streams: int = 8  # requests that run at once
+    waiting: int = 64  # requests that wait for their turn; one more is refused
+    memory_mb: int = 1024  # of key-value caches, of what runs and of what is kept together
+    prefixes: int = 8  # prompts kept read, the least used goes first
+    chunk: int = 128  # positions of new prompts that are read in one step while others are being written to
+    chunk_alone: int = 512  # the same while nobody waits for words
+
+    def __post_init__(self) -> None:
+        for kind, value, known in (("engine", self.core, get_args(CoreName)), ("precision", self.precision, get_args(Precision))):
+            if value not in known:
+                raise BackendError(unknown_name(kind, value, known), code="invalid_request")
+        for name in ("streams", "waiting", "memory_mb", "chunk", "chunk_alone"):
+            if getattr(self, name) < 1:
+                raise BackendError(f"{name} of the engine must be at least 1, not {getattr(self, name)}.", code="invalid_request")
+
+
+EXACT = EngineSettings(core="torch", precision="float32")  # the weights as they are held: what results are measured with
