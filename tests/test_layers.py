@@ -29,7 +29,7 @@ ALLOWED = {
     "synth": BASE | {"weights", "data", "encoders", "media"},
     "engine": BASE | {"weights"},
     "chat": BASE | {"engine", "build", "data", "model", "perception", "watch", "sights", "encoders", "media"},
-    "evaluation": BASE | {"chat", "data", "media", "perception", "synth"},
+    "evaluation": BASE | {"motion", "chat", "data", "media", "perception", "synth"},
     "annotation": BASE | {"data", "batch", "verdict", "exports", "chat", "media", "evaluation"},
     "serving": BASE | {"chat", "media", "exports"},
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from emollm.values import Analysis, Message, Sampling, Usage
 
@@ -26,6 +26,7 @@ class Reply:
         self.usage: Usage | None = None
         self.finish_reason: FinishReason | None = None
         self.timings_s: dict[str, float] = {}
+        self.logprobs: list[dict[str, Any]] = []  # of each token where `Sampling.logprobs` asks for them: token, logprob, top
 
     def __iter__(self) -> Iterator[str]:
         return self._pieces

@@ -248,7 +248,7 @@ class LocalBackend:
         closed = bool(ended.tokens) and ended.tokens[-1] == self._parts.prompts.end_id
         reply.usage = Usage(len(prompt.owners), len(ended.tokens) - closed)
         reply.finish_reason = ended.reason
-        vars(reply)["logprobs"] = self._told(ended.choices)
+        reply.logprobs = self._told(ended.choices)
         reused = float(ended.reused)
         reply.timings_s = {**prompt.timings_s, "first_token": first_s, "total": time.perf_counter() - began, "reused_positions": reused}
 

@@ -21,6 +21,8 @@ STATUS: Mapping[str, int] = {  # of error codes; all others are the client's to 
     "image_too_large": 413,
     "media_too_long": 413,
     "unsupported_media": 415,
+    "server_busy": 429,
+    "deadline_exceeded": 504,
     "backend_failed": 500,
     "data_invalid": 500,
     "recipe_invalid": 500,

@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 class Limits:
     """Ceilings of a server; beyond them a request is refused with 400, 413 or 429, never silently cut."""
 
-    parallel: int = 1  # replies written at the same time
+    parallel: int = 8  # requests worked on at the same time; the engine writes their replies together
     queue: int = 8  # requests waiting for their turn; one more is answered 429
     body_bytes: int = 64 * MIB
     messages: int = 100  # in one request
