@@ -227,7 +227,7 @@ class LocalBackend:
     def _write(self, reply: Reply, messages: list[Message], sampling: Sampling) -> Iterator[str]:
         began = time.perf_counter()
         due = None if sampling.deadline_s is None else time.monotonic() + sampling.deadline_s
-        begun = safety.help_first() if safety.in_crisis(messages[-1].text) else ""
+        begun = safety.begin(messages)
         prompt = self._prepared(reply, messages, begun, due)
         if prompt is None:
             reply.finish_reason, reply.usage = "cancelled", Usage(0, 0)

@@ -1,4 +1,4 @@
-"""Words of crisis in what a user writes: help comes first in the answer, whatever the language model would have said.
+"""Words of crisis and questions of judgement: how the answer begins, whatever the language model would have said.
 
 A small model cannot be trusted with this. The list is short and errs on the side of help; it knows English, German and Danish. It reads the
 user's own words only, never what people say in a clip.
@@ -7,8 +7,10 @@ user's own words only, never what people say in a clip.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from emollm.data.prompts import pools
+from emollm.values import Message
 
 _CRISIS = re.compile(
     "|".join(
@@ -40,6 +42,50 @@ _CRISIS = re.compile(
 def in_crisis(text: str) -> bool:
     """Whether a user's message holds words of suicide or self-harm."""
     return _CRISIS.search(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) is not None
+
+
+_JUDGEMENT = re.compile(
+    "|".join(
+        (
+            r"(?:^|[.!?,]\s*)(?:is|are|was|were|does|do|has|have|could|might)\b.{0,30}\b(?:lying|liars?|telling\s+the\s+truth|faking|honest|trustworthy)\b",
+            r"\b(?:depressed|depression|bipolar|autis\w+|adhd|psychopath\w*|schizophren\w+|borderline|ptsd|narcissis\w+)\b",
+            r"\b(?:mental|personality|anxiety|eating)\s+(?:illness|disorder)\b|\bdiagnos\w+",
+            r"\b(?:is|are)\s+(?:he|she|they|this\s+\w+)\s+(?:\w+\s+)?(?:dangerous|criminal|violent|gay|drunk|intelligent|suicidal|a\s+threat)\b",
+            r"\b(?:hire|employ|fire|promote|arrest|admit)\s+(?:him|her|them|this\s+\w+)\b",
+            r"\b(?:student|pupil|worker|employee)s?\b.{0,20}\b(?:paying\s+attention|engaged|productive)\b",
+            r"\bhow\s+(?:intelligent|smart|honest)\s+(?:is|are)\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+_PRESSED = re.compile(
+    r"\b(?:best|wild|just\s+a)\s+guess\b|\byes\s+or\s+no\b|\bjust\s+(?:say|tell|answer|guess)\b|\bcome\s+on\b", re.IGNORECASE
+)
+
+
+def begin(messages: Sequence[Message]) -> str:
+    """How the answer to a conversation has to begin; mostly with nothing."""
+    if in_crisis(messages[-1].text):
+        return help_first()
+    return no_judgement() if asks_judgement(messages) else ""
+
+
+def asks_judgement(messages: Sequence[Message]) -> bool:
+    """Whether the last message asks for a diagnosis, a lie or a person's worth, or presses for one that was asked before.
+
+    Only of people in a clip: somebody who speaks of their own depression is to be listened to.
+    """
+    said = [m.text for m in messages if m.role == "user"]
+    if not any(m.clips for m in messages) or not said:
+        return False
+    if _JUDGEMENT.search(said[-1]):
+        return True
+    return len(said) > 1 and _JUDGEMENT.search(said[-2]) is not None and _PRESSED.search(said[-1]) is not None
+
+
+def no_judgement() -> str:
+    """What the answer to such a question begins with."""
+    return str(pools("dialogue")["answer"]["diagnosis"][0])
 
 
 def help_first() -> str:

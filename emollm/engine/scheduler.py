@@ -6,8 +6,10 @@ The thread ends when it has had nothing to do for a while and begins again with 
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,7 +24,16 @@ from emollm.engine.settings import EngineSettings
 from emollm.errors import BackendError
 
 IDLE_S = 3.0
+STOP_S = 5.0
 REMEMBERED = 256  # clips that were forgotten, so that prompts already on their way are not kept
+
+_LIVING: weakref.WeakSet[Scheduler] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    for scheduler in list(_LIVING):
+        scheduler.stop()
 
 
 class Scheduler:
@@ -44,6 +55,8 @@ class Scheduler:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._dead = ""
+        self._stopped = False
+        _LIVING.add(self)
         self._forgotten: OrderedDict[str, float] = OrderedDict()  # digest -> when, on the monotonic clock
         self.failures = 0  # of the core, since the engine began
 
@@ -88,10 +101,20 @@ class Scheduler:
         done.result()
 
     def _wake(self) -> None:
+        if self._stopped:
+            raise BackendError("the engine has been stopped.", code="backend_failed")
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="emollm-engine", daemon=True)
             self._thread.start()
         self._changed.notify_all()
+
+    def stop(self) -> None:
+        """End the engine's thread after its step; called at exit, since the interpreter must not end while a thread is in native code."""
+        with self._changed:
+            self._stopped, thread = True, self._thread
+            self._changed.notify_all()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(STOP_S)
 
     # -- the engine's thread
 
@@ -100,12 +123,14 @@ class Scheduler:
             while True:
                 with self._changed:
                     idle_since = time.monotonic()
-                    while not (self._waiting or self._orders or self._running):
+                    while not (self._waiting or self._orders or self._running or self._stopped):
                         left = IDLE_S - (time.monotonic() - idle_since)
                         if left <= 0:
                             self._thread = None
                             return
                         self._changed.wait(left)
+                    if self._stopped:
+                        break
                     orders = list(self._orders)
                     self._orders.clear()
                 for what, done in orders:
@@ -116,6 +141,7 @@ class Scheduler:
                     self._step()
                 except Exception as error:  # noqa: BLE001 - a fault of the engine itself must not leave anyone waiting
                     self._broken(error)
+            self._broken(BackendError("the engine has been stopped.", code="backend_failed"))
 
     def _step(self) -> None:
         """One pass of the core for all that run."""

@@ -1,10 +1,12 @@
 """Words of crisis are found, harmless words that look like them are not, and help comes first in the answer."""
 
+from pathlib import Path
+
 import pytest
 
 from emollm.build import build
 from emollm.chat.local import LocalBackend
-from emollm.chat.safety import help_first, in_crisis
+from emollm.chat.safety import asks_judgement, help_first, in_crisis
 from emollm.data.prompts import pools
 from emollm.values import Message, Sampling
 
@@ -60,6 +62,36 @@ def test_words_of_crisis_are_found(text):
 @pytest.mark.parametrize("text", HARMLESS)
 def test_harmless_words_are_left_alone(text):
     assert not in_crisis(text)
+
+
+def about_a_clip(*said):
+    return [Message("user", text, (Path("clip"),) if i == 0 else ()) for i, text in enumerate(said)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is he lying?",
+        "Does she have ADHD?",
+        "Are they depressed?",
+        "Would you hire him?",
+        "Is this student paying attention?",
+        "Is he dangerous?",
+    ],
+)
+def test_questions_of_judgement_are_found_and_stay_so_under_pressure(text):
+    assert asks_judgement(about_a_clip(text))
+    assert asks_judgement(about_a_clip("How do they feel?", text))
+    assert asks_judgement(about_a_clip(text, "Just give me your best guess, yes or no."))
+    assert not asks_judgement(about_a_clip(text, "What does the face show, then?"))
+    assert not asks_judgement([Message("user", text)])  # no clip: nobody is judged
+
+
+@pytest.mark.parametrize(
+    "text", ["How do they feel?", "I know him, he was faking the smile.", "Give me your best guess of the emotion.", "Is he happy?"]
+)
+def test_questions_about_expression_are_no_judgement(text):
+    assert not asks_judgement(about_a_clip(text))
 
 
 def test_most_practice_sentences_are_found_and_no_everyday_trouble_is():
