@@ -397,7 +397,7 @@ def answers(client):
 
 def test_full_queue_is_429_with_a_hint():
     backend = SlowToStart()
-    with server_and_client(backend, limits=Limits(queue=1, keepalive_s=0.02)) as client:
+    with server_and_client(backend, limits=Limits(parallel=1, queue=1, keepalive_s=0.02)) as client:
         running, waiting = ask(client, stream=True), ask(client, stream=True)
         with pytest.raises(openai.RateLimitError) as caught:
             ask(client)
@@ -409,7 +409,7 @@ def test_full_queue_is_429_with_a_hint():
 
 
 def test_many_at_once_are_all_answered_or_refused():
-    with server_and_client(EchoBackend(delay_s=0.002), limits=Limits(queue=4)) as client:
+    with server_and_client(EchoBackend(delay_s=0.002), limits=Limits(parallel=1, queue=4)) as client:
         seen = []
 
         def one(i):
@@ -429,7 +429,7 @@ def test_many_at_once_are_all_answered_or_refused():
 def test_closing_a_stream_frees_the_slot():
     backend = EchoBackend(delay_s=0.02)
     long = [{"role": "user", "content": "word " * 2000}]  # forty seconds if nobody stopped it
-    with server_and_client(backend, limits=Limits(queue=0)) as client:
+    with server_and_client(backend, limits=Limits(parallel=1, queue=0)) as client:
         stream = ask(client, long, stream=True, max_tokens=4096)
         next(iter(stream))
         assert not answers(client)
@@ -439,7 +439,7 @@ def test_closing_a_stream_frees_the_slot():
 
 def test_a_client_that_gives_up_frees_the_slot():
     backend = EchoBackend(delay_s=0.02)
-    with server_and_client(backend, limits=Limits(queue=0)) as client:
+    with server_and_client(backend, limits=Limits(parallel=1, queue=0)) as client:
         with pytest.raises(openai.APITimeoutError):
             ask(client, [{"role": "user", "content": "word " * 2000}], max_tokens=4096, timeout=0.2)
         until(lambda: answers(client))
