@@ -1,7 +1,8 @@
 """Curves of one face to what it does, in order: movements of its parts, of the head and of the eyes, each with begin, peak and end.
 
-A movement is a rise of a facial unit, or of a turn of head or eyes, above the face's own resting level. Thresholds were chosen on synthetic
-people of the training split (docs/results.md has how often each is right on others); units that were mostly guessed there are left out.
+A movement is a rise of a facial unit, or of a turn of head or eyes, above the face's own resting level. Thresholds of units were chosen on
+synthetic people of the training split, those of the head on 50 of val as well (docs/results.md has how often each is right); units that
+were mostly guessed there are left out.
 """
 
 from __future__ import annotations
