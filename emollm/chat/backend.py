@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from emollm.errors import BackendError
 from emollm.values import Analysis, Message, Sampling, Usage
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -43,6 +44,19 @@ class Reply:
     def text(self) -> str:
         """Drain the rest and return it as one string."""
         return "".join(self._pieces)
+
+
+def refuse_forms(sampling: Sampling, who: str) -> None:
+    """For backends that only draw text: what they cannot give is refused, not left out.
+
+    Raises:
+        BackendError: If a schema, log-probabilities or a deadline are asked for.
+    """
+    asked = {"schema": sampling.schema is not None, "logprobs": bool(sampling.logprobs), "deadline_s": sampling.deadline_s is not None}
+    wanted = [name for name, there in asked.items() if there]
+    if wanted:
+        told = f"{who} cannot give {', '.join(wanted)}; leave it out, or use a system in this process (emollm.load)."
+        raise BackendError(told, code="invalid_request")
 
 
 class Scorer(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from emollm.chat.backend import Progress, Reply
+from emollm.chat.backend import Progress, Reply, refuse_forms
 from emollm.errors import BackendError
 from emollm.media.decode import decode_clip, digest_of
 from emollm.values import Analysis, Clip, Message, Sampling, Usage
@@ -84,6 +84,7 @@ class EchoBackend:
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """Name the clips and the number of turns, then repeat the question."""
+        refuse_forms(sampling, "the echo")
         question = last_question(messages)
 
         def write(reply: Reply) -> Iterator[str]:

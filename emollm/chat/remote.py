@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from emollm.chat.backend import Progress, Reply
+from emollm.chat.backend import Progress, Reply, refuse_forms
 from emollm.chat.wire import analysis_from
 from emollm.errors import BackendError, EmollmError, MediaError
 from emollm.lazy import need
@@ -112,6 +112,7 @@ class RemoteBackend:
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """Stream an answer from the endpoint."""
+        refuse_forms(sampling, self._url)
 
         def write(reply: Reply) -> Iterator[str]:
             start = time.perf_counter()

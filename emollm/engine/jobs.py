@@ -6,6 +6,7 @@ A job is used by the scheduler's thread alone, but for `Stream` and `Future`, th
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Prompt:
     since: float = 0.0  # when it began to be put together, on the monotonic clock
 
 
-class Job:
+class Job(ABC):
     """A prompt being read; what comes after is in `go_on` and `take`."""
 
     def __init__(self, prompt: Prompt, more: int) -> None:
@@ -66,13 +67,13 @@ class Job:
         chunk = self.prompt.embeds[at : at + budget]
         return [(self.sequence, chunk)] if len(chunk) else []
 
+    @abstractmethod
     def go_on(self, core: Core) -> list[Work]:
         """After the prompt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, core: Core, logits: Tensor) -> None:
         """Logits [n, V] of what `next` asked for, once the prompt is read."""
-        raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
         """End with an error."""

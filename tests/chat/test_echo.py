@@ -26,6 +26,12 @@ def test_analysis_is_a_real_decoding_with_nothing_measured(clips_folder, name, k
     assert ("no sound" in analysis.missing["voice"]) == (name in ("silent.mp4", "picture.png"))
 
 
+@pytest.mark.parametrize("form", [{"schema": "{}"}, {"logprobs": 2}, {"deadline_s": 1.0}])
+def test_forms_it_cannot_give_are_refused(form):
+    with pytest.raises(BackendError, match=next(iter(form))):
+        EchoBackend().reply([Message("user", "Hello")], Sampling(**form))
+
+
 def test_same_content_is_decoded_once_whatever_its_name(clips_folder, tmp_path):
     backend = EchoBackend()
     (tmp_path / "again.mp4").write_bytes((clips_folder / "video.mp4").read_bytes())
