@@ -105,8 +105,9 @@ def test_cancelling_ends_one_within_a_step(llama):
         time.sleep(0.3)
     gate.open_.set()
     text_of(stream)
-    assert stream.ended.reason == "cancelled" and gate.steps - before <= 3
     text_of(other)
+    assert stream.ended.reason == "cancelled"
+    assert sum(len(lengths) == 2 for lengths in gate.seen[before:]) <= 1  # the step at the gate; then the other goes on alone
     assert list(other.ended.tokens) == reference(llama, "Ho", max_new_tokens=50)
 
 
