@@ -16,6 +16,7 @@ from emollm.data.corpus import Corpus, Item
 from emollm.data.features import Seen
 from emollm.data.film import CORPUS, FilmTeller
 from emollm.data.talk import Storyteller
+from emollm.data.written import written
 from emollm.errors import DataError
 
 SENTENCE_LABELS = {"joy": "happy", "sadness": "sad", "anger": "angry"}
@@ -26,8 +27,8 @@ class Source(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     task: Literal[
-        "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "talk", "film", "care",
-        "feeling", "say",
+        "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "recognise-remarks", "talk",
+        "film", "care", "feeling", "say", "written",
     ]  # fmt: skip
     corpora: tuple[str, ...]
     count: int = Field(ge=1)
@@ -94,6 +95,10 @@ class Mixture:
             elif source.task == "recognise-dialogue":
                 whole_of = {i.id: lines for c in source.corpora for lines in texts.dialogues(self._items[c]) for i in lines}
                 made += [texts.recognise_dialogue(whole_of[i.id], options[i.corpus], rng) for i in drawn]
+            elif source.task == "recognise-remarks":
+                every = texts.FOLLOWED_REMARKS + 1
+                heaps = [drawn[k : k + every] for k in range(0, len(drawn), every)]
+                made += [texts.recognise_remarks(heap, options[heap[0].corpus], rng) for heap in heaps]
             elif source.task == "recognise-text":
                 context = {c: texts.with_context(self._items[c]) for c in source.corpora}
                 made += [texts.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
@@ -114,6 +119,8 @@ class Mixture:
             elif source.task == "feeling":
                 pool = [i for i in self._all(source.corpora) if texts.feeling(i, random.Random(0)) is not None]
                 made += [texts.feeling(i, rng) for i in tasks.draw(pool, max(1, round(source.count * self._shrink)), 0.5, rng)]
+            elif source.task == "written":
+                made += written(max(1, round(source.count * self._shrink)), rng)
             else:
                 made += [texts.say(rng) for _ in range(max(1, round(source.count * self._shrink)))]
         kept = [s for s in made if s is not None]

@@ -68,8 +68,8 @@ class Storyteller:
         rng = self._rng
         plan = ["overall"] if rng.random() < 0.75 else []
         plan += rng.sample(
-            ["face", "voice", "words", "when", "sure", "why", "reply", "reply", "diagnosis", "identity", "correct", "correct"],
-            rng.choice((1, 1, 2)),
+            ["face", "voice", "words", "words", "when", "when", "signs", "signs", "sure", "why", "reply", "diagnosis", "identity", "correct"],
+            rng.choice((1, 2, 2, 3)),
         )
         if rng.random() < 0.08:
             plan.append("thanks")
@@ -163,6 +163,7 @@ class Storyteller:
         answer = {
             "overall": self._overall,
             "face": self._face,
+            "signs": self._signs,
             "voice": self._voice,
             "words": self._words,
             "when": self._when,
@@ -205,6 +206,16 @@ class Storyteller:
         if cues:
             return self._pick(book["face_cues"], cues=listed(cues))
         return self._fill(self._rng.choice(book["face_plain"]), story)
+
+    def _signs(self, story: Story, view: ClipView) -> str:
+        """What the reading rests on: features of the face that was told of, else its whole look, else the voice."""
+        book = self._book["evidence"]
+        if story.face is None:
+            cues = [c for c in next((c for c in view.cues.get("voice", ()) if c), ()) if c.endswith(("pitch", "melody", "tone"))]
+            return self._pick(book["signs_voice"], cues=listed(cues)) if cues else self._voice(story, view)
+        stretches = view.cues.get("face", ())
+        cues = list(next((c for c in (stretches[-1:] if story.change else tuple(reversed(stretches))) if c), ()))
+        return self._pick(book["signs"], cues=listed(cues)) if cues else self._fill(self._rng.choice(book["signs_plain"]), story)
 
     def _voice(self, story: Story, view: ClipView) -> str:
         book = self._book["evidence"]

@@ -13,13 +13,14 @@ from emollm.data.tasks import Sample
 
 CONTEXT_LINES = 3  # lines of dialogue shown before the one in question
 FOLLOWED_LINES = 7  # lines asked about after the first, in one sample
+FOLLOWED_REMARKS = 9  # the same for remarks that have nothing to do with each other
 
 
 def recognise_text(lines: Sequence[Item], options: Sequence[str], rng: random.Random, *, variant: int | None = None) -> Sample:
     """Which emotion does the last of some lines of dialogue express?"""
     shuffled = rng.sample(list(options), len(options)) if variant is None else list(options)
     question = label_question(shuffled, kind="text", variant=rng.randrange(100) if variant is None else variant)
-    return Sample((Turn("user", f"{dialogue_text(lines)}\n{question}"), Turn("assistant", lines[-1].label or "", learn=True)))
+    return Sample((Turn("user", f"{dialogue_text(lines)}\n{question}"), Turn("assistant", a_label(lines[-1], rng), learn=True)))
 
 
 def recognise_dialogue(lines: Sequence[Item], options: Sequence[str], rng: random.Random) -> Sample:
@@ -35,6 +36,26 @@ def recognise_dialogue(lines: Sequence[Item], options: Sequence[str], rng: rando
     for line in lines[start + known : start + known + FOLLOWED_LINES]:
         turns += [Turn("user", f"{dialogue_text([line])}\n{again}"), Turn("assistant", line.label or "", learn=True)]
     return Sample(tuple(turns))
+
+
+def recognise_remarks(remarks: Sequence[Item], options: Sequence[str], rng: random.Random) -> Sample:
+    """Unrelated remarks under one list of options; one with several labels is answered with any of them, each as often as the others.
+
+    A long list of options is read once for all of them: with 28 labels it is longer than the remarks.
+    """
+    shuffled = rng.sample(list(options), len(options))
+    question = label_question(shuffled, kind="text", variant=rng.randrange(100))
+    again = rng.choice(pools("recognise")["again"])
+    turns: list[Turn] = []
+    for remark in remarks[: FOLLOWED_REMARKS + 1]:
+        asked = again if turns else question
+        turns += [Turn("user", f"{dialogue_text([remark])}\n{asked}"), Turn("assistant", a_label(remark, rng), learn=True)]
+    return Sample(tuple(turns))
+
+
+def a_label(item: Item, rng: random.Random) -> str:
+    """The label of an item, or one of several."""
+    return str(rng.choice(item.extra.get("labels") or [item.label or ""]))
 
 
 def dialogue_text(lines: Sequence[Item]) -> str:

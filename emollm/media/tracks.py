@@ -21,6 +21,8 @@ from emollm.values import FaceTrack, Floats
 
 CUT_OUT_PX = 160  # a picture no larger may be a face cut out by somebody else
 PRESENCE = 0.5
+CUT_OUT_PRESENCE = 0.1  # of the mesh in such a picture, where the detector had seen a face as well
+_CUT_OUT_SHARES, _CUT_OUT_SHIFTS = (1.0, 1.25, 0.8, 1.5, 0.65), (0.0, -0.08, 0.08)  # of its side: how large a face is tried, and how far down
 LOOK_AGAIN_S = 1.0
 SAME_FACE_IOU = 0.3
 CLOSE_UP_MARGIN = 0.15
@@ -93,20 +95,21 @@ class FaceTracker:
             landmarks, presence = self.mesh(image, region_of_mesh(landmarks))  # the second look is upright and well centred
             if presence > PRESENCE and not any(overlap(box_of(landmarks), box_of(other)) > SAME_FACE_IOU for other, _ in found):
                 found.append((landmarks, presence))
-        if not detections and max(image.shape[:2]) <= CUT_OUT_PX:
-            found = self._cut_out(image)
+        if not found and max(image.shape[:2]) <= CUT_OUT_PX:
+            found = self._cut_out(image, CUT_OUT_PRESENCE if detections else PRESENCE)
             return found, len(found)
         return found, len(detections)
 
-    def _cut_out(self, image: Image) -> list[tuple[Floats, float]]:
+    def _cut_out(self, image: Image, enough: float) -> list[tuple[Floats, float]]:
         """The face of a tiny picture that is nothing but a face, as data sets of cut-out faces have them: detectors want surroundings."""
         height, width = image.shape[:2]
+        side = max(height, width)
         tries = []
-        for share in (1.0, 1.25, 0.8):
-            landmarks, _ = self.mesh(image, Region(width / 2, height / 2, share * max(height, width), 0.0))
+        for share, shift in itertools.product(_CUT_OUT_SHARES, _CUT_OUT_SHIFTS):
+            landmarks, _ = self.mesh(image, Region(width / 2, height / 2 + shift * side, share * side, 0.0))
             tries.append(self.mesh(image, region_of_mesh(landmarks)))
         landmarks, presence = max(tries, key=lambda t: t[1])
-        return [(landmarks, presence)] if presence > PRESENCE else []
+        return [(landmarks, presence)] if presence > enough else []
 
     def __call__(self, frames: Iterable[Image], times_s: Iterable[float]) -> tuple[FaceTrack, ...]:
         """Follow all faces of a clip: one track a person in order of appearance; empty when there is no face."""

@@ -12,7 +12,7 @@ from emollm.data.mixture import Mixture
 from emollm.data.prompts import label_question, pools
 from emollm.data.talk import second_reading
 from emollm.data.tasks import Head, agree, draw, in_sequence, recognise_parts
-from emollm.data.texts import care, dialogues, recognise_dialogue, say, with_context
+from emollm.data.texts import FOLLOWED_REMARKS, care, dialogues, recognise_dialogue, recognise_remarks, say, with_context
 from emollm.errors import DataError
 from emollm.recipe import load_recipe
 
@@ -291,3 +291,13 @@ def test_features_are_kept_and_an_interrupted_build_goes_on(corpus, tmp_path, mo
     with pytest.raises(DataError, match="build them first"):
         store.load(corpus.items("talk", "train"), OURS)
     assert len(store.load(items[1:], OURS)) == 11  # another selection needs no new build
+
+
+def test_remarks_are_asked_about_one_after_another_under_one_list():
+    remarks = [Item(f"r{k}", "r", "text", "train", "joy", None, None, f"remark {k}", {"labels": ["joy", "love"]}) for k in range(30)]
+    sample = recognise_remarks(remarks, ["joy", "love", "anger"], random.Random(0))
+    asked, said = sample.turns[::2], sample.turns[1::2]
+    assert len(asked) == FOLLOWED_REMARKS + 1 and all(t.learn for t in said) and not any(t.learn for t in asked)
+    assert all(name in asked[0].text for name in ("joy", "love", "anger")) and "anger" not in asked[1].text
+    assert {t.text for t in said} == {"joy", "love"}  # either of the two labels, in the course of ten remarks
+    assert [f"remark {k}" in t.text for k, t in enumerate(asked)] == [True] * len(asked)

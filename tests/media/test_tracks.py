@@ -7,7 +7,7 @@ from emollm import weights
 from emollm.media.align import crop_face, face_square, normalise_landmarks
 from emollm.media.decode import Limits, decode_clip
 from emollm.media.detector import Region, overlap
-from emollm.media.tracks import FaceTracker
+from emollm.media.tracks import PRESENCE, FaceTracker
 
 pytestmark = pytest.mark.skipif(not weights.ready("mediapipe-face"), reason="needs `emollm weights pull mediapipe-face`")
 
@@ -115,9 +115,9 @@ def test_a_face_cut_out_by_others_is_found_and_a_blank_one_is_not(tracker, joy):
     (whole,) = tracker.find(joy.frames[0])
     left, top, right, bottom = np.concatenate([whole[0][:, :2].min(0), whole[0][:, :2].max(0)]).round().astype(int)
     cut = np.ascontiguousarray(cv2.resize(joy.frames[0][top:bottom, left:right], (48, 48), interpolation=cv2.INTER_AREA))
-    ((landmarks, presence),) = tracker._cut_out(cut)
+    ((landmarks, presence),) = tracker._cut_out(cut, PRESENCE)
     assert presence > 0.5
     expected = (whole[0][:, :2] - [left, top]) * [48 / (right - left), 48 / (bottom - top)]
     assert np.abs(landmarks[:, :2] - expected).mean() < 2.5  # pixels
     noise = np.random.default_rng(0).integers(0, 255, (48, 48, 3), np.uint8)
-    assert tracker._cut_out(noise) == [] and tracker.find(np.full((48, 48, 3), 120, np.uint8)) == []
+    assert tracker._cut_out(noise, PRESENCE) == [] and tracker.find(np.full((48, 48, 3), 120, np.uint8)) == []

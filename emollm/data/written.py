@@ -1,0 +1,71 @@
+"""Conversations without a clip that people of this project wrote by hand, as samples.
+
+They lie in instruct_data/talks, one JSON object a line: `topic` and `turns`, pairs of role and text. No template makes them.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from functools import cache
+
+from emollm import catalog
+from emollm.data.conversation import Turn
+from emollm.data.tasks import Sample
+from emollm.errors import DataError
+
+ROLES = ("user", "assistant")
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """One conversation: user and assistant take turns, the user begins, the assistant ends."""
+
+    topic: str
+    turns: tuple[tuple[str, str], ...]
+
+
+@cache
+def talks() -> tuple[Talk, ...]:
+    """All of them, in the order of files and lines.
+
+    Raises:
+        DataError: A line that is no conversation; the message names file, line and fault.
+    """
+    found = []
+    for path in sorted((catalog.folder("instruct_data") / "talks").glob("*.jsonl")):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            try:
+                row = json.loads(line)
+                talk = Talk(row["topic"], tuple((role, text) for role, text in row["turns"]))
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{path.name}, line {number} is no conversation (topic, turns): {error}") from None
+            fault = fault_of(talk)
+            if fault:
+                raise DataError(f"{path.name}, line {number}: {fault}.")
+            found.append(talk)
+    return tuple(found)
+
+
+def fault_of(talk: Talk) -> str:
+    """What is wrong with a conversation; empty if nothing is."""
+    if not talk.turns or len(talk.turns) % 2:
+        return "the assistant must have the last word"
+    if any(role != ROLES[i % 2] for i, (role, _) in enumerate(talk.turns)):
+        return "user and assistant must take turns, the user first"
+    return "" if all(text.strip() for _, text in talk.turns) else "a turn is empty"
+
+
+def written(count: int, rng: random.Random) -> list[Sample]:
+    """So many conversations, each as often as the others; every answer in them is learned.
+
+    Raises:
+        DataError: See `talks`.
+    """
+    known = talks()
+    if not known:
+        return []
+    whole, rest = divmod(count, len(known))
+    drawn = [*(known * whole), *rng.sample(known, rest)]
+    return [Sample(tuple(Turn(role, text, learn=role == "assistant") for role, text in talk.turns)) for talk in drawn]  # type: ignore[arg-type]
