@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 PORT ?= 7860
+TESTERS ?= 2
 CLIP ?= instruct_data/samples/sample_joy.mp4
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -12,7 +13,7 @@ app: weights            ## open the app on a sample clip
 	$(BIN)/emollm app --port $(PORT) --clip $(CLIP)
 
 test: weights           ## run the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
 
 check: lint test        ## what CI runs
 

@@ -19,6 +19,7 @@ from emollm.data.talk import Storyteller
 from emollm.data.written import written
 from emollm.errors import DataError
 
+_IN_WORDS = ("recognise-text", "recognise-dialogue", "recognise-remarks", "care", "feeling", "say", "written")  # tasks without a clip
 SENTENCE_LABELS = {"joy": "happy", "sadness": "sad", "anger": "angry"}
 
 
@@ -79,53 +80,59 @@ class Mixture:
             seen: What was seen of each medium.
             heads: Our encoders' own verdicts by stream, for the task "agree".
         """
-        rng = self._rng
         made: list[tasks.Sample | None] = []
-        for source, drawn, (faces, voices) in zip(self.sources, self._drawn, self._others, strict=True):
-            found = [seen[i.id] for i in drawn if i.id in seen]
+        for source, drawn, others in zip(self.sources, self._drawn, self._others, strict=True):
             options = tasks.labels_of(self._all(source.corpora))
-            if source.task == "recognise":
-                made += [tasks.recognise(s, options[s.item.corpus], rng) for s in found]
-            elif source.task == "agree":
-                made += self._agreeing(found, options, heads or {})
-            elif source.task == "recognise-pair":
-                made += self._pairs(found, [seen[i.id] for i in faces if i.id in seen], options)
-            elif source.task == "recognise-parts":
-                made += self._parts(found, [seen[i.id] for i in voices if i.id in seen])
-            elif source.task == "recognise-dialogue":
-                whole_of = {i.id: lines for c in source.corpora for lines in texts.dialogues(self._items[c]) for i in lines}
-                made += [texts.recognise_dialogue(whole_of[i.id], options[i.corpus], rng) for i in drawn]
-            elif source.task == "recognise-remarks":
-                every = texts.FOLLOWED_REMARKS + 1
-                heaps = [drawn[k : k + every] for k in range(0, len(drawn), every)]
-                made += [texts.recognise_remarks(heap, options[heap[0].corpus], rng) for heap in heaps]
-            elif source.task == "recognise-text":
-                context = {c: texts.with_context(self._items[c]) for c in source.corpora}
-                made += [texts.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
-            elif source.task == "talk":
-                teller = Storyteller(
-                    [s for s in found if s.has_face],
-                    [seen[i.id] for i in voices if i.id in seen],
-                    self._sentences(source.words),
-                    rng,
-                )
-                made += [teller.tell(s) for s in found if s.has_face]
-            elif source.task == "film":
-                teller_of_films = FilmTeller(rng)
-                made += [teller_of_films.tell(s) for s in found if s.has_face]
-            elif source.task == "care":
-                pool = [i for i in drawn if not i.extra.get("negative_example")]
-                made += [texts.care(i, rng) for i in pool]
-            elif source.task == "feeling":
-                pool = [i for i in self._all(source.corpora) if texts.feeling(i, random.Random(0)) is not None]
-                made += [texts.feeling(i, rng) for i in tasks.draw(pool, max(1, round(source.count * self._shrink)), 0.5, rng)]
-            elif source.task == "written":
-                made += written(max(1, round(source.count * self._shrink)), rng)
+            if source.task in _IN_WORDS:
+                made += self._in_words(source, drawn, options)
             else:
-                made += [texts.say(rng) for _ in range(max(1, round(source.count * self._shrink)))]
+                there = [[seen[i.id] for i in items if i.id in seen] for items in (drawn, *others)]
+                made += self._of_clips(source, there[0], there[1], there[2], options, heads or {})
         kept = [s for s in made if s is not None]
-        rng.shuffle(kept)
+        self._rng.shuffle(kept)
         return kept
+
+    def _of_clips(
+        self,
+        source: Source,
+        found: Sequence[Seen],
+        faces: Sequence[Seen],
+        voices: Sequence[Seen],
+        options: dict[str, list[str]],
+        heads: Mapping[str, tasks.Head],
+    ) -> Sequence[tasks.Sample]:
+        """Samples about faces, voices and films."""
+        if source.task == "recognise":
+            return [tasks.recognise(s, options[s.item.corpus], self._rng) for s in found]
+        if source.task == "agree":
+            return self._agreeing(found, options, heads)
+        if source.task == "recognise-pair":
+            return self._pairs(found, faces, options)
+        if source.task == "recognise-parts":
+            return self._parts(found, voices)
+        shown = [s for s in found if s.has_face]
+        teller = FilmTeller(self._rng) if source.task == "film" else Storyteller(shown, voices, self._sentences(source.words), self._rng)
+        return [teller.tell(s) for s in shown]
+
+    def _in_words(self, source: Source, drawn: Sequence[Item], options: dict[str, list[str]]) -> Sequence[tasks.Sample | None]:
+        """Samples without a clip."""
+        rng, count = self._rng, max(1, round(source.count * self._shrink))
+        if source.task == "recognise-dialogue":
+            whole_of = {i.id: lines for c in source.corpora for lines in texts.dialogues(self._items[c]) for i in lines}
+            return [texts.recognise_dialogue(whole_of[i.id], options[i.corpus], rng) for i in drawn]
+        if source.task == "recognise-remarks":
+            every = texts.FOLLOWED_REMARKS + 1
+            heaps = [drawn[k : k + every] for k in range(0, len(drawn), every)]
+            return [texts.recognise_remarks(heap, options[heap[0].corpus], rng) for heap in heaps]
+        if source.task == "recognise-text":
+            context = {c: texts.with_context(self._items[c]) for c in source.corpora}
+            return [texts.recognise_text(context[i.corpus][i.id], options[i.corpus], rng) for i in drawn]
+        if source.task == "care":
+            return [texts.care(i, rng) for i in drawn if not i.extra.get("negative_example")]
+        if source.task == "feeling":
+            pool = [i for i in self._all(source.corpora) if texts.feeling(i, random.Random(0)) is not None]
+            return [texts.feeling(i, rng) for i in tasks.draw(pool, count, 0.5, rng)]
+        return written(count, rng) if source.task == "written" else [texts.say(rng) for _ in range(count)]
 
     def _agreeing(self, found: Sequence[Seen], options: dict[str, list[str]], heads: Mapping[str, tasks.Head]) -> list[tasks.Sample]:
         """Each medium with another of its own corpus."""

@@ -17,6 +17,7 @@ from emollm.data.prompts import ADJECTIVES, NOUNS, pools
 from emollm.data.tasks import FER_VOTES, Sample, in_sequence, join, quieter
 
 CLEAR_SHARE = 0.65
+_ASKED = ("face", "voice", "words", "when", "signs", "sure", "why", "reply", "diagnosis", "identity", "correct")
 # Labels of a face and a voice that tell the same story.
 KIN = {"calm": "neutral", "bored": "neutral"}
 
@@ -68,7 +69,7 @@ class Storyteller:
         rng = self._rng
         plan = ["overall"] if rng.random() < 0.75 else []
         plan += rng.sample(
-            ["face", "voice", "words", "words", "when", "when", "signs", "signs", "sure", "why", "reply", "diagnosis", "identity", "correct"],
+            [*_ASKED, "words", "when", "signs"],
             rng.choice((1, 2, 2, 3)),
         )
         if rng.random() < 0.08:

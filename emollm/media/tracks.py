@@ -22,7 +22,7 @@ from emollm.values import FaceTrack, Floats
 CUT_OUT_PX = 160  # a picture no larger may be a face cut out by somebody else
 PRESENCE = 0.5
 CUT_OUT_PRESENCE = 0.1  # of the mesh in such a picture, where the detector had seen a face as well
-_CUT_OUT_SHARES, _CUT_OUT_SHIFTS = (1.0, 1.25, 0.8, 1.5, 0.65), (0.0, -0.08, 0.08)  # of its side: how large a face is tried, and how far down
+_CUT_OUT_SHARES, _CUT_OUT_SHIFTS = (1.0, 1.25, 0.8, 1.5, 0.65), (0.0, -0.08, 0.08)  # of its side: size and place
 LOOK_AGAIN_S = 1.0
 SAME_FACE_IOU = 0.3
 CLOSE_UP_MARGIN = 0.15
