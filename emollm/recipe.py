@@ -115,6 +115,9 @@ class Stage(_Frozen):
     epochs: float = Field(gt=0)
     batch_tokens: int = Field(default=2048, ge=64)
     warmup: float = Field(default=0.05, ge=0, lt=1)
+    accumulate: int = Field(default=1, ge=1)  # batches to a step
+    validate_with: float = Field(default=0.0, ge=0, le=1)  # share of the mixture's counts drawn from val to watch; 0 watches nothing
+    patience: int = Field(default=0, ge=0)  # checks without a lower loss after which the stage ends with its best weights; 0 never
     reinforce: Reinforcement | None = None  # of method "grpo"
 
 

@@ -109,7 +109,14 @@ class Collate:
         features = pad_features([s.features for s, _ in chosen], self._streams, self._widths)
         prompts = [e for _, e in chosen]
         shares = self._shares([s for s, _ in chosen])
-        return {**pad_prompts(prompts, self._pad_id), **shares, "features": features, "guide": pad_guides(prompts, self._pad_id)}
+        tasks = [s.task for s, _ in chosen]
+        return {
+            **pad_prompts(prompts, self._pad_id),
+            **shares,
+            "features": features,
+            "guide": pad_guides(prompts, self._pad_id),
+            "tasks": tasks,
+        }
 
     def _shares(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """Wanted probabilities of first answer tokens: ids and shares, both [B, M]; rows of zeros want nothing; may be empty."""

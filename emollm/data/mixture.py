@@ -20,6 +20,7 @@ from emollm.data.written import written
 from emollm.errors import DataError
 
 _IN_WORDS = ("recognise-text", "recognise-dialogue", "recognise-remarks", "care", "feeling", "say", "written")  # tasks without a clip
+_OURS = ("say", "written")
 SENTENCE_LABELS = {"joy": "happy", "sadness": "sad", "anger": "angry"}
 
 
@@ -51,6 +52,8 @@ class Mixture:
         # Films are rendered, not part of a data folder: without them a stage learns from the rest.
         self.sources = tuple(s for s in sources if s.task != "film" or corpus.holds(CORPUS))
         self.without_films = len(self.sources) < len(sources)
+        if split != "train":  # what is written by hand or from pools has no other people to be watched on
+            self.sources = tuple(s for s in self.sources if s.task not in _OURS)
         self._rng = random.Random(seed)
         self._items: dict[str, list[Item]] = {}
         self._drawn: list[list[Item]] = []
@@ -84,10 +87,11 @@ class Mixture:
         for source, drawn, others in zip(self.sources, self._drawn, self._others, strict=True):
             options = tasks.labels_of(self._all(source.corpora))
             if source.task in _IN_WORDS:
-                made += self._in_words(source, drawn, options)
+                fresh = self._in_words(source, drawn, options)
             else:
                 there = [[seen[i.id] for i in items if i.id in seen] for items in (drawn, *others)]
-                made += self._of_clips(source, there[0], there[1], there[2], options, heads or {})
+                fresh = self._of_clips(source, there[0], there[1], there[2], options, heads or {})
+            made += [s and replace(s, task=source.task) for s in fresh]
         kept = [s for s in made if s is not None]
         self._rng.shuffle(kept)
         return kept

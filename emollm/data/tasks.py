@@ -27,6 +27,7 @@ class Sample:
     shares: Mapping[str, float] = field(
         default_factory=dict
     )  # wanted probability of each possible first answer; empty for the answer alone
+    task: str = ""  # what it teaches, so that losses can be told apart
 
 
 def draw(items: Sequence[Item], count: int, balance: float, rng: random.Random) -> list[Item]:

@@ -37,9 +37,9 @@ def to_sample(draw: Draw, items: Sequence[Item], seen: Mapping[str, Seen], heard
     if not found:
         if draw.kind.startswith("describe-") or draw.kind in _OF_THE_CLIP or not (words or draw.sample.history):
             return None
-        return Sample(_turns(draw, None, words, "text"))
+        return Sample(_turns(draw, None, words, "text"), task=draw.kind)
     one = found[0] if len(found) == 1 else join(found[0], found[1])
-    return Sample(_turns(draw, replace(one.view, words=words), None, draw.view), one.features)
+    return Sample(_turns(draw, replace(one.view, words=words), None, draw.view), one.features, task=draw.kind)
 
 
 def _narrowed(seen: Seen, inputs: Collection[str], heard: Collection[str]) -> Seen | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,13 @@ class EmotionConfig(PretrainedConfig):
         self.scale = scale
         self.llm = llm or {}
         super().__init__(**kwargs)
+
+
+@dataclass
+class EmotionOutput(CausalLMOutputWithPast):
+    """What transformers' causal models return, with the loss of every row [B], detached, where there are labels."""
+
+    row_losses: Tensor | None = None
 
 
 class EmotionModel(PreTrainedModel):
@@ -267,7 +274,7 @@ class EmotionModel(PreTrainedModel):
         answer_ids: Tensor | None = None,
         answer_shares: Tensor | None = None,
         **_: Any,
-    ) -> CausalLMOutputWithPast:
+    ) -> EmotionOutput:
         """Loss over labelled positions.
 
         Args:
@@ -281,14 +288,15 @@ class EmotionModel(PreTrainedModel):
             answer_shares: [B, M] their wanted probabilities, instead of the label's alone; rows of zeros keep the label.
 
         Returns:
-            `loss`: mean over rows of the rows' losses, a row counting by the root of its length, so that one-word answers are not drowned.
+            `loss`: mean over rows of the rows' losses, a row counting by the root of its length, so that one-word answers are not drowned;
+            `row_losses`: [B], the mean of each row over its labelled positions.
         """
         hidden = self.causal.model(
             inputs_embeds=self.embed(input_ids, slots, features or {}, guide), attention_mask=attention_mask
         ).last_hidden_state
         head = self.causal.lm_head
         if labels is None:
-            return CausalLMOutputWithPast(logits=head(hidden))
+            return EmotionOutput(logits=head(hidden))
         target = labels[:, 1:]
         learn = target != -100  # [B, L-1]
         logits = head(hidden[:, :-1][learn]).float()  # only where there is a label: the vocabulary is the widest layer
@@ -301,7 +309,8 @@ class EmotionModel(PreTrainedModel):
             each = each.clone()
             each[wanted] = -(answer_shares[row[wanted]] * chances).sum(1)
         weight = learn.sum(1, keepdim=True).clamp(min=1).float().rsqrt().expand_as(learn)[learn]
-        return CausalLMOutputWithPast(loss=(each * weight).sum() / weight.sum())
+        by_row = torch.zeros(learn.shape, dtype=each.dtype, device=each.device).masked_scatter(learn, each.detach()).sum(1)
+        return EmotionOutput(loss=(each * weight).sum() / weight.sum(), row_losses=by_row / learn.sum(1).clamp(min=1))
 
     @torch.inference_mode()
     def generate(

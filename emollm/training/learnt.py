@@ -29,6 +29,7 @@ class Learnt:
         corpus: Where media are read.
         items: All media that are needed, once each, in a fixed order.
         mixtures: Those over a folder, by their names.
+        watched: Of the split val, by the stage that looks at them while it learns.
         lessons: Those over unified files, by the stage.
         notes: What the user should know.
         seen: What was seen of the media; of unified samples only what a stage wants beside its lessons.
@@ -37,6 +38,7 @@ class Learnt:
     corpus: Readable
     items: list[Item]
     mixtures: Mapping[str, Mixture] = field(default_factory=dict)
+    watched: Mapping[str, Mixture] = field(default_factory=dict)
     lessons: Mapping[str, Lessons] = field(default_factory=dict)
     notes: Sequence[str] = ()
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -58,13 +60,18 @@ def from_folder(folder: Path, stages: Sequence[Stage], seed: int, shrink: float,
     for made in films:
         corpus.add(film_items(made))
     mixtures = {s.data: Mixture(s.data, corpus, seed=seed, shrink=shrink) for s in stages if s.data}
-    found = {i.id: i for m in mixtures.values() for i in m.media()}
+    watched = {
+        s.name: Mixture(s.data, corpus, seed=seed + 1, split="val", shrink=shrink * s.validate_with)
+        for s in stages
+        if s.data and s.validate_with
+    }
+    found = {i.id: i for m in (*mixtures.values(), *watched.values()) for i in m.media()}
     notes = [
         f"{name}: no films, so nothing is learnt about movement; make some with emollm synth and give them with --films."
         for name, mixture in mixtures.items()
         if mixture.without_films
     ]
-    return Learnt(corpus, [found[k] for k in sorted(found)], mixtures=mixtures, notes=notes)
+    return Learnt(corpus, [found[k] for k in sorted(found)], mixtures=mixtures, watched=watched, notes=notes)
 
 
 def from_samples(

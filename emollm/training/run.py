@@ -23,6 +23,7 @@ from emollm.recipe import Stage, load_recipe
 from emollm.training.anchor import anchor
 from emollm.training.encoders import train_encoders
 from emollm.training.learnt import Learnt, from_folder, from_samples
+from emollm.training.ranks import first_alone, is_first, together
 from emollm.training.reinforce import run_reinforcement
 from emollm.training.sft import Report, run_sft
 from emollm.training.stores import store_for
@@ -85,7 +86,8 @@ def train(
         RecipeError: Unknown stage, or one without a unified mixture.
         DataError: Faulty data folder or files, or a mixture that learns from what a card measures.
     """
-    tell = say or (lambda what, share, detail: None)
+    quiet: Say = lambda what, share, detail: None  # noqa: E731
+    tell = say if say is not None and is_first() else quiet
     if (data is None) == (not samples):
         raise DataError("give either a folder with index.jsonl (--data) or unified files (--samples with --media), not both or neither.")
     if only == ENCODERS:
@@ -109,12 +111,13 @@ def train(
         tell("mixture", 1.0, note)
     folder, filled_by = store_for(features or out / "features", system, scale, own)
     store = FeatureStore(learnt.corpus, folder)
-    store.build(
-        learnt.items,
-        perception_maker(filled_by, scale, own),
-        workers=workers,
-        progress=lambda done, of: tell("encoding faces and voices", done / max(of, 1), f"{done} of {of} shards"),
-    )
+    with first_alone():
+        store.build(
+            learnt.items,
+            perception_maker(filled_by, scale, own),
+            workers=workers,
+            progress=lambda done, of: tell("encoding faces and voices", done / max(of, 1), f"{done} of {of} shards"),
+        )
     learnt.read_from(store, parts.recipe)
     heads = encoder_heads(system, scale, own)
     final = out / "trained"
@@ -131,10 +134,14 @@ def train(
             parts.model.load_adapters(before)
         began = time.perf_counter()
         measured = _run(parts, stage, learnt, heads, home, resume=resume, seed=seed, say=tell)
-        parts.model.save_pretrained(home / "adapters")
-        finished.write_text(json.dumps({"stage": stage.name, "seconds": round(time.perf_counter() - began, 1)} | measured, indent=1))
+        if is_first():
+            parts.model.save_pretrained(home / "adapters")
+            finished.write_text(json.dumps({"stage": stage.name, "seconds": round(time.perf_counter() - began, 1)} | measured, indent=1))
+        together()
         before = home / "adapters"
-    parts.model.save_pretrained(final)
+    if is_first():
+        parts.model.save_pretrained(final)
+    together()
     return final
 
 
@@ -199,4 +206,5 @@ def _run(
         rewarded: Report = lambda step, of, reward: say(stage.name, step / of, f"step {step} of {of}, reward {reward:.3f}")  # noqa: E731
         return run_reinforcement(parts.model, parts.prompts, labelled, stage, home, resume=resume, seed=seed, report=rewarded)
     samples = learnt.mixtures[stage.data].samples(learnt.seen, heads)
-    return run_sft(parts.model, parts.prompts, samples, stage, home, resume=resume, seed=seed, report=report)
+    watched = learnt.watched[stage.name].samples(learnt.seen, heads) if stage.name in learnt.watched else ()
+    return run_sft(parts.model, parts.prompts, samples, stage, home, resume=resume, seed=seed, watched=watched, report=report)

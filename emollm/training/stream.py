@@ -20,6 +20,7 @@ from emollm.errors import DataError
 from emollm.model.emotion_model import EmotionModel
 from emollm.recipe import Stage
 from emollm.training.lessons import Lessons
+from emollm.training.ranks import processes
 from emollm.training.sft import Report, fit, longest_for
 
 WINDOW = 2048  # samples that are held at once
@@ -79,7 +80,9 @@ class _KeepPlace(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         home = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         if state.is_world_process_zero and home.is_dir():
-            (home / PLACE).write_text(json.dumps(self._windows.place(state.global_step * args.world_size)), "utf-8")
+            (home / PLACE).write_text(
+                json.dumps(self._windows.place(state.global_step * args.world_size * args.gradient_accumulation_steps)), "utf-8"
+            )
 
 
 def run_stream(
@@ -118,26 +121,22 @@ def run_stream(
     size = min(window, lessons.count)
     windows = _Windows(lessons, prompts, model, stage, size, seed)
     start = lessons.state()
-    steps = max(1, round(len(windows.batches()) * lessons.count / size * stage.epochs))
+    steps = max(1, round(len(windows.batches()) * lessons.count / size * stage.epochs / (processes() * stage.accumulate)))
     lessons.load_state(start)
     last = get_last_checkpoint(str(out)) if resume and out.is_dir() else None
     if last is not None:
         at = json.loads((Path(last) / "trainer_state.json").read_text("utf-8"))["global_step"]
-        windows.go_on(json.loads((Path(last) / PLACE).read_text("utf-8")), at)
+        windows.go_on(json.loads((Path(last) / PLACE).read_text("utf-8")), at * processes() * stage.accumulate)
     result = fit(
         model, windows, _first, stage, steps, out, last=last, seed=seed, save_steps=save_steps, report=report, more=(_KeepPlace(windows),)
     )
     first, state = windows.started[-1]
-    if first >= steps * _processes():
+    if first >= steps * processes() * stage.accumulate:
         lessons.load_state(state)  # the window fetched ahead taught nothing
     mixture = lessons.mixture
     shares = {name: round(share, 4) for name, share in mixture.realised().items()}
     kinds = {f"{name}: {kind}": round(share, 4) for (name, kind), share in mixture.realised_kinds().items()}
     return result | {"tokens": float(windows.tokens), "drawn": float(mixture.drawn), "realised": shares, "realised_kinds": kinds}
-
-
-def _processes() -> int:
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
 def _first(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,30 +5,13 @@ import re
 
 import pytest
 import tiny_data
-import torch
+from learnable import STAGE, samples
 
 from emollm import weights
 from emollm.build import build
-from emollm.data.conversation import ClipView, Turn
-from emollm.data.tasks import Sample
 from emollm.errors import RecipeError
-from emollm.recipe import Stage
 from emollm.training.run import train
 from emollm.training.sft import run_sft
-
-
-def samples(count=24):
-    made = []
-    for i in range(count):
-        label = ("happy", "sad")[i % 2]
-        token = torch.zeros(1, 256)
-        token[0, i % 2] = 8.0
-        view = ClipView("image", 0.0, {"face": 1})
-        made.append(Sample((Turn("user", "?", clip=view), Turn("assistant", label, learn=True)), {"face": token}))
-    return made
-
-
-STAGE = Stage(name="s", method="sft", train=("llm.*lora*", "projectors.*"), learning_rate=1e-2, epochs=25, batch_tokens=400)
 
 
 def run(out, *, resume=False, stop_at=None):
