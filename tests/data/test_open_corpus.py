@@ -197,6 +197,8 @@ def test_rejected_dialogues_teach_no_reply(folder):
 def test_lines_of_a_table_lose_its_quotation_marks():
     assert text.unquoted('"He said ""no"" to me."') == 'He said "no" to me.'
     assert text.unquoted('"Fine," she said.') == '"Fine," she said.'
+    assert text.spaced("Good-bye Monica , we had   trouble ... oh !") == "Good-bye Monica, we had trouble ... oh!"
+    assert text.spaced("one\ntwo  .5 or ...") == "one\ntwo .5 or ..."
     assert text.name_of(Item("e:1", "emorynlp", "text", "train", "sad", "emory:['Ann', 'Ben']", text="Hi")) == "Ann and Ben"
 
 

@@ -35,6 +35,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def spaced(text: str) -> str:
+    """The text with one space between words and none before a comma or the end of a sentence."""
+    return re.sub(r"\s+(?=[,.!?](?:\s|$))", "", re.sub(r"[^\S\n]+", " ", text)).strip()
+
+
 def fill(rng: random.Random, sentences: Sequence[str], **words: str) -> str:
     """One of some sentences with its places filled; a place that begins with a large letter gets its word so."""
     both = words | {capital(k): capital(v) for k, v in words.items()}

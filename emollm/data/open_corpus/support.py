@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from emollm.data.corpus import Item
-from emollm.data.open_corpus.phrases import fill, pool
+from emollm.data.open_corpus.phrases import capital, fill, pool, spaced
 from emollm.data.open_corpus.splits import split_of
 from emollm.data.schema import HistoryTurn, Task, UnifiedSample
 
@@ -61,7 +61,7 @@ def replies(item: Item, licence: str) -> Iterator[UnifiedSample]:
 def mended(text: str) -> str:
     """A reply with a large letter at its beginning and a large I; its words stay as they are."""
     whole = re.sub(r"\bi(?='(?:m|ve|ll|d)\b|\s)", "I", text)
-    return re.sub(r"\s+([,.!?])", r"\1", whole[:1].upper() + whole[1:])
+    return spaced(capital(whole))
 
 
 def trouble(item: Item, licence: str, rng: random.Random) -> UnifiedSample | None:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Container, Iterator, Sequence
 
 from emollm.data.corpus import Item
-from emollm.data.open_corpus.phrases import fill, listed, pool
+from emollm.data.open_corpus.phrases import fill, listed, pool, spaced
 from emollm.data.open_corpus.splits import split_of
 from emollm.data.schema import HistoryTurn, Task, UnifiedSample
 
@@ -29,7 +29,7 @@ def sentence(item: Item, labels: Sequence[str], licence: str) -> UnifiedSample |
         id=f"{item.corpus}/{item.id.partition(':')[2]}",
         corpus=item.corpus,
         split=split_of(item),
-        transcript=unquoted(item.text),
+        transcript=spaced(unquoted(item.text)),
         language="en",
         tasks=tuple(tasks),
         level="perception",
@@ -69,7 +69,7 @@ def dialogue(
             id=f"{line.corpus}/{line.id.partition(':')[2]}",
             corpus=line.corpus,
             split=split_of(line),
-            transcript=f"{name_of(line)}: {line.text}",
+            transcript=f"{name_of(line)}: {spaced(line.text)}",
             history=_history(before),
             language="en",
             tasks=tuple(tasks),
@@ -94,7 +94,7 @@ def dialogue(
 
 def _history(lines: Sequence[Item]) -> tuple[HistoryTurn, ...]:
     """Lines of several people as one turn, for the roles of a history are two."""
-    told = "\n".join(f"{name_of(line)}: {line.text}" for line in lines if line.text)
+    told = "\n".join(f"{name_of(line)}: {spaced(line.text)}" for line in lines if line.text)
     return (HistoryTurn(role="user", text=told),) if told else ()
 
 
@@ -131,7 +131,7 @@ def _course(lines: Sequence[Item], rng: random.Random) -> Iterator[tuple[str, st
         turns = [i for i in range(1, len(said)) if said[i].label != said[i - 1].label]
         if len(turns) == 1 and rng.random() < 0.7:
             at = turns[0]
-            words = {"name": name, "line": said[at].text or "", "before": names[said[at - 1].label], "after": names[said[at].label]}
+            words = {"name": name, "line": spaced(said[at].text or ""), "before": names[said[at - 1].label], "after": names[said[at].label]}
             yield fill(rng, book["turning"]["ask"], **words), fill(rng, book["turning"]["answer"], **words)
     pairs = sorted(known)
     if len(pairs) > 1 and rng.random() < 0.5:
