@@ -72,12 +72,17 @@ def evaluate(
     for known in chosen:
         if isinstance(known, SceneCard | MeasureCard):
             _known(known, system, scale, data, homes[known.name], limit)
+            _sign(homes[known.name], system, None)
     asked = [c for c in chosen if not isinstance(c, SceneCard | MeasureCard)]
     if not asked or data is None:
         return
     backend = _backend(system, scale, adapters, endpoint, threads, heads=heads)
     options = Asking(data, split, limit, probe_items, spoil)
-    typer.echo(table([_ask(card, backend, options, homes[card.name]) for card in asked]))
+    done = []
+    for card in asked:
+        done.append(_ask(card, backend, options, homes[card.name]))
+        _sign(homes[card.name], system, endpoint)
+    typer.echo(table(done))
     judging.scores(homes)
 
 
@@ -102,6 +107,21 @@ def _backend(system: str, scale: str, adapters: Path | None, endpoint: str | Non
     from emollm import load
 
     return load(system, scale=scale, threads=threads, adapters=adapters)
+
+
+def _system_name(system: str) -> str:
+    return Path(system).stem.replace("_", "-") if system.endswith(".toml") else system
+
+
+def _sign(home: Path, system: str, endpoint: str | None) -> None:
+    """Say in the results which recipe answered; what stands behind an endpoint is not known here, so its address is told instead."""
+    from emollm.evaluation.results import sign
+    from emollm.recipe import load_recipe
+
+    if endpoint is None:
+        sign(home, recipe_hash=load_recipe(system).hash)
+    else:
+        sign(home, endpoint=endpoint)
 
 
 def _ask(card: AnyCard, backend: Any, how: Asking, home: Path) -> dict[str, Any]:
@@ -287,6 +307,7 @@ def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | 
     from emollm.evaluation.measures import evaluate_measures, measures_table
     from emollm.evaluation.scenes import evaluate_scenes, scenes_table
 
+    named = f"{_system_name(system)} encoders"
     with Progress() as bars:
         row = bars.add_task(card.name, total=None)
 
@@ -296,10 +317,10 @@ def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | 
         perception = measuring_maker(system, scale, 8.0)()
         if isinstance(card, SceneCard):
             need("numba", extra="synth")
-            text = scenes_table(evaluate_scenes(card, perception, out, limit=limit, progress=tell))
+            text = scenes_table(evaluate_scenes(card, perception, out, limit=limit, system=named, scale=scale, progress=tell))
         else:
             assert data is not None
-            text = measures_table(evaluate_measures(card, perception, data, out, limit=limit, progress=tell))
+            text = measures_table(evaluate_measures(card, perception, data, out, limit=limit, system=named, scale=scale, progress=tell))
     typer.echo(text)
 
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emollm import __version__
 from emollm.chat.backend import ChatBackend
 from emollm.errors import BackendError, DataError
 from emollm.evaluation.answers import Reference, Said
@@ -26,6 +25,9 @@ from emollm.evaluation.cards import FecCard, Scored
 from emollm.evaluation.log import Log
 from emollm.evaluation.measured_caption import measured_caption
 from emollm.evaluation.predictions import score
+from emollm.evaluation.results import write
+from emollm.evaluation.slices import appearance_of
+from emollm.synth.dataset import read_truth
 from emollm.values import Message
 
 CAPTION_TOKENS, ANSWER_TOKENS = 160, 40
@@ -44,7 +46,7 @@ class Film:
     path: Path
     caption: str
     questions: tuple[dict[str, str], ...]  # question, answer, kind
-    group: dict[str, str]  # how the main person looks
+    group: dict[str, str]  # age, skin and sex of the main person
 
 
 def films(data: Path) -> list[Film]:
@@ -65,8 +67,8 @@ def _film(row: Mapping[str, Any], data: Path) -> Film:
     mirrored = int(row.get("version", 1)) == 1
     both = [{**q, "kind": kind_of(q["kind"], q["question"])} for q in (*told["questions"], *row["questions"])]
     questions = tuple({k: unmirrored(v) if mirrored else v for k, v in q.items()} for q in both)
-    look = row["people"][main]["appearance"]
-    group = {name: str(look[name]) for name in ("age", "skin", "sex") if name in look}
+    whole = data / "truth" / f"{row['name']}.json.gz"  # the one line of truth.jsonl leaves out who the person is
+    group = appearance_of(read_truth(whole)["people"][main] if whole.is_file() else row["people"][main])
     return Film(row["name"], data / row["path"], unmirrored(told["plain"]) if mirrored else told["plain"], questions, group)
 
 
@@ -240,10 +242,8 @@ def _whole(card: FecCard, system: str, parts: Sequence[Mapping[str, Any]], made:
         },
         "warnings": [*captions["warnings"], *(f"questions: {w}" for w in questions["warnings"])],
         "measure": "tem of the captions; the questions are scored beside it",
-        "emollm": __version__,
     }
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

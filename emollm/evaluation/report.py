@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from emollm.evaluation.blind import best_floor
+from emollm.evaluation.results import found_in, samples_of
 from emollm.evaluation.tally import LESS_IS_BETTER
-from emollm.evaluation.versus import found_in, samples_of
 
 WORST = 10
 LONGEST = 200  # letters of a text that is shown
@@ -149,7 +149,7 @@ def worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     def rank(row: dict[str, Any]) -> tuple[bool, float]:
         if "right" in row:
-            return bool(row.get("missing")), row["right"]
+            return bool(row.get("missing") or row.get("error")), row["right"]
         right = row.get("label") == row.get("answer")
         return bool(row.get("error")), 1.0 if right else -row.get("scores", {}).get(row.get("answer"), 0.0)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from emollm.evaluation.comparison import cohen_kappa, exact_agreement
 from emollm.evaluation.events import Movement, movements
 from emollm.evaluation.judges.rules import RulesJudge
 from emollm.evaluation.judges.verdict import Judge, Verdict
+from emollm.evaluation.results import found_in, rewrite, samples_of
 from emollm.evaluation.temporal import autodq, largest_matching
-from emollm.evaluation.versus import found_in, samples_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def judge_results(judge: Judge, folder: Path) -> list[dict[str, Any]]:
             continue
         row = {"card": results["card"], **judge_rows(judge, rows)}
         results.setdefault("judges", {})[judge.name] = {k: v for k, v in row.items() if k != "card"}
-        (home / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        rewrite(home, results)
         found.append(row)
     return found
 
