@@ -165,4 +165,4 @@ def test_what_is_done_again_is_told_again():
     blinks = read("He blinks, turns his head to the right, and blinks again.")
     assert [axis for _, axis, _ in blinks] == ["blink", "x", "blink"]
     assert len(read("The mouth is open, the mouth slightly ajar.")) == 1
-    assert [sign for _, axis, sign in read("The gaze shifts left, then right, then the gaze shifts left.") if axis == "x"] == [1, -1, 1]
+    assert [sign for _, axis, sign in read("The gaze shifts left, shifts right, then shifts left.") if axis == "x"] == [1, -1, 1]
