@@ -42,6 +42,7 @@ def evaluate(
     check_judge: Annotated[int | None, typer.Option(help="Hold the judge against so many made-up pairs with a known key and stop.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Judge from --judge-records alone and ask nobody.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write report.md and report.html into this folder of results and stop.")] = None,
+    leaderboard: Annotated[Path | None, typer.Option(help="Write the page of published numbers to this file and stop.")] = None,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Two folders of results: paired differences, card by card.", metavar="DIR_A DIR_B")
     ] = None,
@@ -50,7 +51,7 @@ def evaluate(
     from emollm.evaluation.cards import MeasureCard, SceneCard, load_card
     from emollm.evaluation.spoil import KINDS
 
-    if _at_rest(list_cards, report, compare):
+    if _at_rest(list_cards, report, compare, leaderboard):
         return
     judging = Judging(judge, judge_url, judge_model, judge_records, replay)
     if check_judge is not None:
@@ -208,7 +209,7 @@ class Judging:
         typer.echo(judged_table(found))
 
 
-def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None) -> bool:
+def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None, leaderboard: Path | None) -> bool:
     """What needs no card: whether any of it was asked for, and is done."""
     if list_cards:
         typer.echo(listing())
@@ -220,7 +221,12 @@ def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] |
         from emollm.evaluation import versus
 
         typer.echo(versus.table(versus.versus(*compare)))
-    return list_cards or report is not None or compare is not None
+    elif leaderboard is not None:
+        from emollm.evaluation.leaderboard import page
+
+        leaderboard.write_text(page(), "utf-8")
+        typer.echo(f"wrote {leaderboard}")
+    return list_cards or report is not None or compare is not None or leaderboard is not None
 
 
 def _can_run(cards: list[AnyCard], references: Path | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emollm.evaluation.blind import best_floor
+from emollm.evaluation.leaderboard import compared
 from emollm.evaluation.results import found_in, samples_of
 from emollm.evaluation.tally import LESS_IS_BETTER
 
@@ -122,6 +123,7 @@ def _parts(r: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterable[tuple[
     yield from _people(r)
     if r.get("judges"):
         yield "Judges", _JUDGED, [_judged(name, j) for name, j in r["judges"].items()]
+    yield from compared(r)
     if bad := worst(rows):
         yield "Worst items", ("id", "true", "read as", "said"), [[str(b["id"]), *map(_cut, _told(b))] for b in bad]
 
