@@ -70,6 +70,7 @@ class Scored(BaseModel):
     events: bool = False  # caption: score movements of the face as well
     folds: int = 0  # scores are means over so many values of group "fold"
     corpora: tuple[str, ...] = ()  # what it measures, as training mixtures name it, where the card's own name does not say
+    show: bool = False  # whether a report may show its media: rendered people, or people who agreed to it
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -168,6 +169,7 @@ class FecCard(BaseModel):
     limit: int
     floor_clips: int  # on which the system is asked again without the clip and with another one
     corpora: tuple[str, ...] = ()
+    show: bool = False
 
 
 AnyCard = Card | ReferenceCard | MeanCard | SceneCard | MeasureCard | GroupCard | PairCard | SupportCard | FecCard

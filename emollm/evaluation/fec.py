@@ -20,7 +20,7 @@ from emollm.chat.backend import ChatBackend
 from emollm.errors import BackendError, DataError
 from emollm.evaluation.answers import Reference, Said
 from emollm.evaluation.asked import Put, ask, clip_message, floor_of, joined, name_of, shuffled
-from emollm.evaluation.blind_texts import Floor
+from emollm.evaluation.blind_texts import STOCK_CAPTIONS, Floor
 from emollm.evaluation.cards import FecCard, Scored
 from emollm.evaluation.log import Log
 from emollm.evaluation.measured_caption import measured_caption
@@ -31,10 +31,7 @@ from emollm.synth.dataset import read_truth
 from emollm.values import Message
 
 CAPTION_TOKENS, ANSWER_TOKENS = 160, 40
-TEMPLATE = (
-    "At the beginning, the face is calm. Near the start, the inner brows rise. In the middle of the clip, the person speaks. "
-    "Then the corners of the mouth rise, the cheeks rise and the eyes narrow. Near the end, the brows lower and the face relaxes."
-)
+TEMPLATE = STOCK_CAPTIONS[0]
 _TILT = re.compile(r"(tilts the head to the )(left|right)")
 
 
