@@ -41,7 +41,12 @@ def evaluate(
     judge_records: Annotated[Path | None, typer.Option(help="Every request and reply of the judge goes here (JSON lines).")] = None,
     check_judge: Annotated[int | None, typer.Option(help="Hold the judge against so many made-up pairs with a known key and stop.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Judge from --judge-records alone and ask nobody.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Write report.md and report.html into this folder of results and stop.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write report.md and report.html into this folder of results and stop; with --data, pictures of the worst items."
+        ),
+    ] = None,
     leaderboard: Annotated[Path | None, typer.Option(help="Write the page of published numbers to this file and stop.")] = None,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Two folders of results: paired differences, card by card.", metavar="DIR_A DIR_B")
@@ -51,7 +56,7 @@ def evaluate(
     from emollm.evaluation.cards import MeasureCard, SceneCard, load_card
     from emollm.evaluation.spoil import KINDS
 
-    if _at_rest(list_cards, report, compare, leaderboard):
+    if _at_rest(list_cards, report, compare, leaderboard, data):
         return
     judging = Judging(judge, judge_url, judge_model, judge_records, replay)
     if check_judge is not None:
@@ -209,14 +214,14 @@ class Judging:
         typer.echo(judged_table(found))
 
 
-def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None, leaderboard: Path | None) -> bool:
+def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None, leaderboard: Path | None, data: Path | None) -> bool:
     """What needs no card: whether any of it was asked for, and is done."""
     if list_cards:
         typer.echo(listing())
     elif report is not None:
         from emollm.evaluation.report import write_report
 
-        typer.echo("\n".join(f"wrote {path}" for path in write_report(report)))
+        typer.echo("\n".join(f"wrote {path}" for path in write_report(report, data)))
     elif compare is not None:
         from emollm.evaluation import versus
 

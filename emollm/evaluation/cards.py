@@ -71,6 +71,7 @@ class Scored(BaseModel):
     folds: int = 0  # scores are means over so many values of group "fold"
     corpora: tuple[str, ...] = ()  # what it measures, as training mixtures name it, where the card's own name does not say
     show: bool = False  # whether a report may show its media: rendered people, or people who agreed to it
+    credit: str = ""  # who must be named beside them
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -85,9 +85,11 @@ def kind_of(kind: str, question: str) -> str:
 
 def parts_of(card: FecCard) -> tuple[Scored, Scored]:
     """The two parts of the card, scored each by itself."""
-    captions = Scored(name=f"{card.name}-captions", version=card.version, about=card.about, task="caption", headline="tem", events=True)
+    captions = Scored(
+        name=f"{card.name}-captions", version=card.version, about=card.about, task="caption", headline="tem", events=True, show=card.show
+    )
     questions = Scored(
-        name=f"{card.name}-questions", version=card.version, about=card.about, task="questions", headline="order_accuracy"
+        name=f"{card.name}-questions", version=card.version, about=card.about, task="questions", headline="order_accuracy", show=card.show
     )  # fmt: skip
     return captions, questions
 
