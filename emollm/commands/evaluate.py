@@ -124,10 +124,10 @@ def _sign(home: Path, system: str, endpoint: str | None) -> None:
     from emollm.evaluation.results import sign
     from emollm.recipe import load_recipe
 
-    if endpoint is None:
-        sign(home, recipe_hash=load_recipe(system).hash)
-    else:
+    if endpoint is not None:
         sign(home, endpoint=endpoint)
+    elif system != "echo":  # which needs no recipe
+        sign(home, recipe_hash=load_recipe(system).hash)
 
 
 def _ask(card: AnyCard, backend: Any, how: Asking, home: Path) -> dict[str, Any]:
