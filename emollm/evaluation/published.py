@@ -49,7 +49,8 @@ class Published(BaseModel):
         """System -> measure -> score in 0 to 1, of one card."""
         found: dict[str, dict[str, float]] = {}
         for name, row in self.rows.items():
-            known = {c.measure: v / self.scale for c, v in zip(self.columns, row, strict=True) if c.card == card and v != MISSING}
+            pairs = zip(self.columns, row, strict=True)
+            known = {c.measure: v / self.scale for c, v in pairs if c.card == card and isinstance(v, float)}
             if known:
                 found[name] = known
         return found
