@@ -153,11 +153,11 @@ def _parts(r: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterable[tuple[
         yield "Worst items", ("id", "true", "read as", "said"), [[str(b["id"]), *map(_cut, _told(b))] for b in bad]
 
 
-_JUDGED = ("judge", "tem", "content", "autodq", "contradicted", "failed verdicts", "agreement with the rules", "kappa")
+_JUDGED = ("judge", "tem", "content", "autodq", "contradicted", "similarity", "failed verdicts", "agreement with the rules", "kappa")
 
 
 def _judged(name: str, j: dict[str, Any]) -> Row:
-    numbers = [_number(j[k]) for k in ("tem", "content", "autodq", "contradicted")]
+    numbers = [_number(j.get(k)) for k in ("tem", "content", "autodq", "contradicted", "similarity")]
     same = j["agreement"]
     return [name, *numbers, f"{j['failed_verdicts']} of {j['verdicts']}", f"{same['percent']:.1f} % of {same['n']}", _number(same["kappa"])]
 

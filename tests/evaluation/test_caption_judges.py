@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from eval_command import evaluated
 
@@ -10,7 +11,7 @@ from emollm.errors import BackendError, DataError, EmollmError
 from emollm.evaluation.events import movements
 from emollm.evaluation.judges import judge_of
 from emollm.evaluation.judges.check import KINDS, check, pairs
-from emollm.evaluation.judges.embedding import EmbeddingJudge, find_encoder
+from emollm.evaluation.judges.embedding import EmbeddingJudge, find_encoder, greedy_f
 from emollm.evaluation.judges.endpoint import TRIES, EndpointJudge, read_verdicts
 from emollm.evaluation.judges.records import Records
 from emollm.evaluation.judges.rules import RulesJudge
@@ -180,3 +181,33 @@ def test_the_command_judges_again(tmp_path, capsys):
     code, text, _ = evaluated(capsys, "--check-judge", "80", "--judge", "rules")
     assert code == 0 and "80 pairs" in text and "invented" in text
     assert evaluated(capsys, "fec-bench", *files, "--judge", "endpoint")[0] == 2
+
+
+def test_nearest_words_by_hand():
+    x, y = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    between = np.array([0.6, 0.8])
+    assert greedy_f(np.stack([x, y]), np.stack([y, x])) == 1  # the place does not count
+    # precision: x finds 0.6; recall: 0.6 -> F 0.6; with y as well the reference finds 0.8, x and y find 0.6 and 0.8
+    assert greedy_f(x[None], between[None]) == pytest.approx(0.6)
+    assert greedy_f(np.stack([x, y]), between[None]) == pytest.approx(2 * 0.7 * 0.8 / 1.5)
+    nothing = np.zeros((0, 2))
+    assert greedy_f(nothing, nothing) == 1 and greedy_f(nothing, x[None]) == 0 == greedy_f(x[None], -x[None])
+
+
+def test_similarity_stands_beside_that_of_another_answer(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *dict.fromkeys((TRUTH + " " + SAID).lower().replace(".", " .").replace(",", " ,").split()),
+    ]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), "utf-8")
+    transformers.BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(words), **shape)).save_pretrained(tmp_path)
+    row = judge_rows(EmbeddingJudge(tmp_path), [{"captions": [TRUTH], "prediction": TRUTH}, {"captions": [SAID], "prediction": SAID}])
+    assert row["similarity"] == pytest.approx(1, abs=1e-4) and row["another_answer"]["similarity"] < 1
+    assert "similarity" not in judge_rows(RulesJudge(), [{"captions": [TRUTH], "prediction": SAID}])
