@@ -11,7 +11,7 @@ import numpy as np
 
 from emollm.errors import DataError, EmollmError
 from emollm.evaluation.answers import reference, said
-from emollm.evaluation.cards import Card, ReferenceCard, Scored, load_card
+from emollm.evaluation.cards import Scored, load_card
 from emollm.evaluation.comparison import Difference, compare
 from emollm.evaluation.results import found_in, samples_of
 from emollm.evaluation.tally import tally
@@ -59,8 +59,8 @@ def versus(first: Path, second: Path, *, rounds: int = 1000) -> list[Versus]:
 def card_of(results: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Scored:
     """The card of some results: as it was when they were made, else the shipped one, else what the rows tell."""
     if "card_file" in results:
-        row = results["card_file"]
-        return (Card if "corpus" in row else ReferenceCard if "needs" in row else Scored).model_validate(row)
+        # How the items were chosen no longer matters, so what only one kind of card says is left out.
+        return Scored.model_validate({k: v for k, v in results["card_file"].items() if k in Scored.model_fields})
     try:
         card = load_card(results["card"])
         if isinstance(card, Scored):
