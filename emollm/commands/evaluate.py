@@ -205,13 +205,18 @@ class Judging:
         if self.name is None:
             return
         from emollm.evaluation.judges import judge_results
+        from emollm.evaluation.judges.overlap import Overlaps, overlap_results, overlap_table
         from emollm.evaluation.judges.scoring import judged_table
 
         judge = self.made()
         found = [row for home in homes.values() for row in judge_results(judge, home)]
-        if not found:
-            raise EmollmError("--judge is for cards of captions with events, such as fec-bench and synth-fec.")
-        typer.echo(judged_table(found))
+        shared = [row for home in homes.values() for row in overlap_results(judge, home)] if isinstance(judge, Overlaps) else []
+        if not found and not shared:
+            raise EmollmError(
+                "--judge is for cards of captions with events, such as fec-bench and synth-fec; --judge endpoint also for free "
+                'descriptions, such as emer, where the references have "captions".'
+            )
+        typer.echo("\n\n".join([*([judged_table(found)] if found else []), *([overlap_table(shared)] if shared else [])]))
 
 
 def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None, leaderboard: Path | None, data: Path | None) -> bool:

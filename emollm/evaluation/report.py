@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emollm.evaluation.blind import best_floor
+from emollm.evaluation.judges.overlap import KINDS
 from emollm.evaluation.leaderboard import compared
 from emollm.evaluation.results import found_in, samples_of
 from emollm.evaluation.stills import Stills, stills_of
@@ -148,6 +149,18 @@ def _parts(r: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterable[tuple[
     yield from _people(r)
     if r.get("judges"):
         yield "Judges", _JUDGED, [_judged(name, j) for name, j in r["judges"].items()]
+    if r.get("overlap"):
+        body = [
+            [
+                name,
+                _number(o["clues"]),
+                _number(o["emotion"]),
+                *(_number(o.get("another_answer", {}).get(k)) for k in KINDS),
+                str(o["failed"]),
+            ]
+            for name, o in r["overlap"].items()
+        ]
+        yield "Overlap, 0 to 10", ("judge", "clues", "emotion", "clues of another answer", "emotion of another answer", "failed"), body
     yield from compared(r)
     if bad := worst(rows):
         yield "Worst items", ("id", "true", "read as", "said"), [[str(b["id"]), *map(_cut, _told(b))] for b in bad]
