@@ -18,9 +18,12 @@ def folder(name: str) -> Path:
     return inside if inside.is_dir() else _HERE.parent / name
 
 
+TEMPLATE = "template"  # a file to copy, not an entry
+
+
 def names(kind: str) -> list[str]:
-    """Names of all TOML files of a folder, in kebab-case."""
-    return sorted(p.stem.replace("_", "-") for p in folder(kind).glob("*.toml"))
+    """Names of all TOML files of a folder, in kebab-case, but for its template."""
+    return sorted(p.stem.replace("_", "-") for p in folder(kind).glob("*.toml") if p.stem != TEMPLATE)
 
 
 def find(kind: str, name: str) -> Path:

@@ -41,16 +41,22 @@ def evaluate(
     judge_records: Annotated[Path | None, typer.Option(help="Every request and reply of the judge goes here (JSON lines).")] = None,
     check_judge: Annotated[int | None, typer.Option(help="Hold the judge against so many made-up pairs with a known key and stop.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Judge from --judge-records alone and ask nobody.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Write report.md and report.html into this folder of results and stop.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write report.md and report.html into this folder of results and stop; with --data, pictures of the worst items."
+        ),
+    ] = None,
+    leaderboard: Annotated[Path | None, typer.Option(help="Write the page of published numbers to this file and stop.")] = None,
     compare: Annotated[
         tuple[Path, Path] | None, typer.Option(help="Two folders of results: paired differences, card by card.", metavar="DIR_A DIR_B")
     ] = None,
 ) -> None:
     """Score a system, or a file of answers, on benchmark cards; every score comes with its floors."""
-    from emollm.evaluation.cards import MeasureCard, SceneCard, load_card
+    from emollm.evaluation.cards import MeasureCard, SceneCard, TalkCard, load_card
     from emollm.evaluation.spoil import KINDS
 
-    if _at_rest(list_cards, report, compare):
+    if _at_rest(list_cards, report, compare, leaderboard, data):
         return
     judging = Judging(judge, judge_url, judge_model, judge_records, replay)
     if check_judge is not None:
@@ -67,17 +73,22 @@ def evaluate(
         judging.scores(homes)
         return
     _can_run(chosen, references)
-    if data is None and (lacking := [c for c in chosen if not isinstance(c, SceneCard)]):
+    if data is None and (lacking := [c for c in chosen if not isinstance(c, SceneCard | TalkCard)]):
         raise EmollmError(f"{lacking[0].name} needs --data DIR. `emollm eval --list` shows what each card is about.")
     for known in chosen:
         if isinstance(known, SceneCard | MeasureCard):
             _known(known, system, scale, data, homes[known.name], limit)
+            _sign(homes[known.name], system, None)
     asked = [c for c in chosen if not isinstance(c, SceneCard | MeasureCard)]
-    if not asked or data is None:
+    if not asked:
         return
     backend = _backend(system, scale, adapters, endpoint, threads, heads=heads)
-    options = Asking(data, split, limit, probe_items, spoil)
-    typer.echo(table([_ask(card, backend, options, homes[card.name]) for card in asked]))
+    options = Asking(data or Path(), split, limit, probe_items, spoil)
+    done = []
+    for card in asked:
+        done.append(_ask(card, backend, options, homes[card.name]))
+        _sign(homes[card.name], system, endpoint)
+    typer.echo(table(done))
     judging.scores(homes)
 
 
@@ -104,16 +115,32 @@ def _backend(system: str, scale: str, adapters: Path | None, endpoint: str | Non
     return load(system, scale=scale, threads=threads, adapters=adapters)
 
 
+def _system_name(system: str) -> str:
+    return Path(system).stem.replace("_", "-") if system.endswith(".toml") else system
+
+
+def _sign(home: Path, system: str, endpoint: str | None) -> None:
+    """Say in the results which recipe answered; what stands behind an endpoint is not known here, so its address is told instead."""
+    from emollm.evaluation.results import sign
+    from emollm.recipe import load_recipe
+
+    if endpoint is not None:
+        sign(home, endpoint=endpoint)
+    elif system != "echo":  # which needs no recipe
+        sign(home, recipe_hash=load_recipe(system).hash)
+
+
 def _ask(card: AnyCard, backend: Any, how: Asking, home: Path) -> dict[str, Any]:
     """One card put to a backend, with a bar for it and for each of its members."""
     from rich.progress import Progress
 
-    from emollm.evaluation.cards import Card, FecCard, GroupCard, PairCard, SupportCard
+    from emollm.evaluation.cards import Card, FecCard, GroupCard, PairCard, SupportCard, TalkCard
     from emollm.evaluation.dialogues import evaluate_support
     from emollm.evaluation.fec import evaluate_fec
     from emollm.evaluation.group import run_group
     from emollm.evaluation.pairs import evaluate_pairs
     from emollm.evaluation.runner import evaluate as run
+    from emollm.evaluation.talks import evaluate_talks
 
     with Progress() as bars:
 
@@ -135,6 +162,10 @@ def _ask(card: AnyCard, backend: Any, how: Asking, home: Path) -> dict[str, Any]
         if isinstance(card, SupportCard):
             similar = _similarity()
             return evaluate_support(card, backend, how.data, home, limit=how.limit, similarity=similar, progress=teller(card.name))
+        if isinstance(card, TalkCard):
+            return evaluate_talks(
+                card.file, backend, home, card=card.name, version=card.version, limit=how.limit, progress=teller(card.name)
+            )
         if isinstance(card, FecCard):
             return evaluate_fec(card, backend, how.data, home, limit=how.limit, progress=teller(card.name))
         assert isinstance(card, Card)
@@ -179,28 +210,38 @@ class Judging:
         if self.name is None:
             return
         from emollm.evaluation.judges import judge_results
+        from emollm.evaluation.judges.overlap import Overlaps, overlap_results, overlap_table
         from emollm.evaluation.judges.scoring import judged_table
 
         judge = self.made()
         found = [row for home in homes.values() for row in judge_results(judge, home)]
-        if not found:
-            raise EmollmError("--judge is for cards of captions with events, such as fec-bench and synth-fec.")
-        typer.echo(judged_table(found))
+        shared = [row for home in homes.values() for row in overlap_results(judge, home)] if isinstance(judge, Overlaps) else []
+        if not found and not shared:
+            raise EmollmError(
+                "--judge is for cards of captions with events, such as fec-bench and synth-fec; --judge endpoint also for free "
+                'descriptions, such as emer, where the references have "captions".'
+            )
+        typer.echo("\n\n".join([*([judged_table(found)] if found else []), *([overlap_table(shared)] if shared else [])]))
 
 
-def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None) -> bool:
+def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None, leaderboard: Path | None, data: Path | None) -> bool:
     """What needs no card: whether any of it was asked for, and is done."""
     if list_cards:
         typer.echo(listing())
     elif report is not None:
         from emollm.evaluation.report import write_report
 
-        typer.echo("\n".join(f"wrote {path}" for path in write_report(report)))
+        typer.echo("\n".join(f"wrote {path}" for path in write_report(report, data)))
     elif compare is not None:
         from emollm.evaluation import versus
 
         typer.echo(versus.table(versus.versus(*compare)))
-    return list_cards or report is not None or compare is not None
+    elif leaderboard is not None:
+        from emollm.evaluation.leaderboard import page
+
+        leaderboard.write_text(page(), "utf-8")
+        typer.echo(f"wrote {leaderboard}")
+    return list_cards or report is not None or compare is not None or leaderboard is not None
 
 
 def _can_run(cards: list[AnyCard], references: Path | None) -> None:
@@ -218,14 +259,16 @@ def _can_run(cards: list[AnyCard], references: Path | None) -> None:
 def listing() -> str:
     """All cards, those that can be run here before those that need the user's own references."""
     from emollm import catalog
-    from emollm.evaluation.cards import Card, GroupCard, MeanCard, PairCard, ReferenceCard, SupportCard, load_card
+    from emollm.evaluation.cards import Card, GroupCard, MeanCard, PairCard, ReferenceCard, SupportCard, TalkCard, load_card
 
     cards = [load_card(name) for name in catalog.names("eval")]
     theirs = [c for c in cards if isinstance(c, ReferenceCard | MeanCard)]
     lines = ["can be run here"]
     for card in cards:
         if card not in theirs:
-            several = f"mean of {len(card.members)}" if isinstance(card, GroupCard) else "rendered"
+            several = (
+                f"mean of {len(card.members)}" if isinstance(card, GroupCard) else "held" if isinstance(card, TalkCard) else "rendered"
+            )
             kind = f"{len(card.labels)} classes" if isinstance(card, Card | PairCard | SupportCard) else several
             lines.append(f"  {card.name:<21} {card.headline:<18} {kind:<16} {card.about}")
     lines.append("needs your references (--predictions FILE --references FILE)")
@@ -239,13 +282,15 @@ def _answers(
     cards: list[AnyCard], predictions: Path, references: Path | None, data: Path | None, split: str, homes: dict[str, Path]
 ) -> None:  # fmt: skip
     """Cards scored from a file of answers."""
-    from emollm.evaluation.cards import MeasureCard, SceneCard
+    from emollm.evaluation.cards import MeasureCard, SceneCard, TalkCard
     from emollm.evaluation.given import score_answers
 
     done = []
     for card in cards:
         if isinstance(card, SceneCard | MeasureCard):
             raise EmollmError(f"{card.name} measures tracks and units, not answers; run it without --predictions.")
+        if isinstance(card, TalkCard):
+            raise EmollmError(f"{card.name} is a conversation: what is said next hangs on the answer before. Run it without --predictions.")
         done.append(score_answers(card, predictions, homes[card.name], references=references, data=data, split=split))
     typer.echo(answers_table(done))
     for results in done:
@@ -287,6 +332,7 @@ def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | 
     from emollm.evaluation.measures import evaluate_measures, measures_table
     from emollm.evaluation.scenes import evaluate_scenes, scenes_table
 
+    named = f"{_system_name(system)} encoders"
     with Progress() as bars:
         row = bars.add_task(card.name, total=None)
 
@@ -296,10 +342,10 @@ def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | 
         perception = measuring_maker(system, scale, 8.0)()
         if isinstance(card, SceneCard):
             need("numba", extra="synth")
-            text = scenes_table(evaluate_scenes(card, perception, out, limit=limit, progress=tell))
+            text = scenes_table(evaluate_scenes(card, perception, out, limit=limit, system=named, scale=scale, progress=tell))
         else:
             assert data is not None
-            text = measures_table(evaluate_measures(card, perception, data, out, limit=limit, progress=tell))
+            text = measures_table(evaluate_measures(card, perception, data, out, limit=limit, system=named, scale=scale, progress=tell))
     typer.echo(text)
 
 

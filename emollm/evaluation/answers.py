@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emollm.data.corpus import Corpus
+from emollm.data.corpus import Corpus, Item
 from emollm.errors import DataError
 from emollm.evaluation.cards import Card
 
@@ -27,6 +27,7 @@ class Reference:
     group: dict[str, str] = field(default_factory=dict)
     kind: str = ""  # questions: what kind of question
     question: str = ""
+    words: str = ""  # what is said in the clip, where it is known: whoever only copies it scores no more than the floor `copied`
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Said:
     prediction: str | tuple[str, ...] | float | None = None
     scores: dict[str, float] | None = None  # label -> probability
     emotion: str | None = None  # reply: the emotion named, where it is not part of the reply
+    prompt: str | None = None  # what was asked, for people to read; never scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,34 @@ def references_of(card: Card, data: Path, split: str) -> list[Reference]:
         DataError: No such corpus, or no labelled items in the split.
     """
     items = Corpus(data).items(card.corpus, split)
-    found = [reference({"id": i.id, "label": i.label, **{k: i.extra[k] for k in _KINDS if k in i.extra}}) for i in items if i.label]
+    found = [reference_of(i) for i in items if i.label]
     if not found:
         raise DataError(f"{card.corpus} has no labelled items with split {split!r}.")
     return found
 
 
-_KINDS = ("labels", "value", "captions", "group")
+_KINDS = ("labels", "value", "captions")
+_SEXES = {"m": "male", "male": "male", "f": "female", "female": "female"}
+
+
+def reference_of(item: Item) -> Reference:
+    """What is true of an item of a data folder, with the groups of people it belongs to."""
+    row = {k: item.extra[k] for k in _KINDS if k in item.extra}
+    return reference({"id": item.id, "label": item.label, "words": item.text, **row, "group": group_of(item.extra)})
+
+
+def group_of(extra: Mapping[str, Any]) -> dict[str, str]:
+    """Groups that are known of an item: its own `group`, and sex, age and language where corpora name them in their ways."""
+    found = {str(k): str(v) for k, v in (extra.get("group") or {}).items()}
+    if (sex := _SEXES.get(str(extra.get("gender", extra.get("sex", ""))).casefold())) is not None:
+        found["sex"] = sex
+    if (language := extra.get("lang", extra.get("language"))) is not None:
+        found["language"] = str(language)
+    try:
+        years = float(extra["age"])
+    except (KeyError, TypeError, ValueError):
+        return found
+    return {**found, "age": "under 30" if years < 30 else "30 to 49" if years < 50 else "50 and over"}
 
 
 def reference(row: dict[str, Any]) -> Reference:
@@ -92,6 +115,7 @@ def reference(row: dict[str, Any]) -> Reference:
         group={str(k): str(v) for k, v in (row.get("group") or {}).items()},
         kind=str(row.get("kind") or ""),
         question=str(row.get("question") or ""),
+        words=str(row.get("words") or ""),
     )
 
 
@@ -108,8 +132,8 @@ def said(row: dict[str, Any]) -> Said:
         answer = float(answer)
     if isinstance(answer, float) and not math.isfinite(answer):
         answer = ""  # as good as nothing said
-    emotion = row.get("emotion")
-    return Said(answer, {str(k): float(v) for k, v in scores.items()} if scores else None, None if emotion is None else str(emotion))
+    emotion, prompt = (None if row.get(k) is None else str(row[k]) for k in ("emotion", "prompt"))
+    return Said(answer, {str(k): float(v) for k, v in scores.items()} if scores else None, emotion, prompt)
 
 
 def join(references: Sequence[Reference], path: Path) -> Joined:

@@ -50,22 +50,29 @@ def ask(puts: Sequence[Put], backend: ChatBackend, log: Log, progress: Callable[
     for number, put in enumerate(puts):
         row = log.rows.get(put.id) or log.add({"id": put.id, **_answer(put, backend)})
         if "error" not in row:
-            found[put.id] = Said(row["prediction"], row.get("scores"))
+            found[put.id] = Said(row["prediction"], row.get("scores"), None, row.get("prompt"))
         if progress is not None:
             progress(number + 1, len(puts))
     return found
 
 
 def _answer(put: Put, backend: ChatBackend) -> dict[str, object]:
+    row: dict[str, object] = {}
     try:
         messages = list(put.messages())
+        row["prompt"] = prompt_of(messages)
         if put.labels:
             shares = backend.score(messages, put.labels)
             best = max(shares, key=lambda label: shares[label])
-            return {"prediction": best, "scores": {k: round(v, 5) for k, v in shares.items()}}
-        return {"prediction": backend.reply(messages, Sampling(max_new_tokens=put.tokens)).text().strip()}
+            return row | {"prediction": best, "scores": {k: round(v, 5) for k, v in shares.items()}}
+        return row | {"prediction": backend.reply(messages, Sampling(max_new_tokens=put.tokens)).text().strip()}
     except MediaError as error:
-        return {"error": str(error)}
+        return row | {"error": str(error)}
+
+
+def prompt_of(messages: Sequence[Message]) -> str:
+    """What was asked as text; of several turns each with its role."""
+    return messages[0].text if len(messages) == 1 else "\n".join(f"{m.role}: {m.text}" for m in messages)
 
 
 def joined(references: Sequence[Reference], said: Mapping[str, Said]) -> Joined:

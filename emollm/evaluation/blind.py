@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from emollm.evaluation.answers import Reference, Said
-from emollm.evaluation.blind_texts import Floor, best_of, of_questions, of_replies
+from emollm.evaluation.blind_texts import STOCK_CAPTIONS, Floor, best_of, copied, of_questions, of_replies
 from emollm.evaluation.cards import Scored
+from emollm.evaluation.events import movements
 from emollm.evaluation.tally import ASIDE, LESS_IS_BETTER, NEUTRAL_WORDS, labels_of, tally
 
 SHUFFLES = 20
-STOCK = 8  # captions tried as the one answer to everything
+LISTED = (4, 8, 20)  # commonest movements told as the caption of everything
+STOCK = 8  # captions of the set tried as the one answer to everything, beside those of `blind_texts`
 
 
 def floors(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
@@ -23,16 +25,17 @@ def floors(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
 
     Returns:
         majority (the commonest true answer), best_constant (for each measure the constant answer that does best in it), list_all (every
-        label at once) and shuffled_references (each item gets the answer of another; mean of several orders). For captions: best_constant
-        over a few stock captions, and another_caption. For replies: a stock reply, the person's own words, another reply. For questions:
-        also their own words.
+        label at once), shuffled_references (each item gets the answer of another; mean of several orders) and, where the references tell
+        what is said in the clips, copied (that). For captions: best_constant over a few captions of the set, stock ones and lists of the
+        set's commonest movements (list_all is the longest), and another_caption. For replies: a stock reply, the person's own words,
+        another reply. For questions: also their own words.
     """
     if card.task == "support":
         return of_replies(card, references)
     if card.task == "questions":
         return of_questions(card, references)
     if card.task == "caption":
-        return _of_captions(card, references)
+        return _of_captions(card, references) | copied(card, references)
     gold = _gold(card, references)
     constants = _constants(card, references, gold)
     tried = [(_shown(c), _same(card, references, c)) for c in constants]
@@ -48,6 +51,7 @@ def floors(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
         "majority": Floor(tried[0][1], tried[0][0]),
         "best_constant": best_of(card, tried),
         **listed,
+        **copied(card, references),
         "shuffled_references": Floor({k: sum(o[k] for o in orders) / len(orders) for k in orders[0]}, "the answers of other items"),
     }
 
@@ -85,7 +89,8 @@ def _constants(card: Scored, references: Sequence[Reference], gold: Sequence[Ans
     if card.task == "multi-label" or card.headline.startswith("f_"):
         counts = [x for x, _ in Counter(label for row in gold if isinstance(row, tuple) for label in row).most_common()]
         # The k commonest labels, for every k; more than a few dozen would be as many as there are words.
-        return [tuple(counts[: k + 1]) for k in range(min(len(counts), 30))]
+        sets = [tuple(counts[: k + 1]) for k in range(min(len(counts), 30))]
+        return [*sets, *((label,) for label in counts[1:30])]
     return [x for x, _ in Counter(gold).most_common(60)]
 
 
@@ -111,7 +116,10 @@ def _of_captions(card: Scored, references: Sequence[Reference]) -> dict[str, Flo
     if len(texts) < len(references):
         tally(card, references, [None] * len(references))  # says which references lack captions
     drawn = random.Random(0).sample(texts, min(STOCK, len(texts)))
-    found = {"best_constant": best_of(card, [(text, _same(card, references, text)) for text in drawn])}
+    listed = _common_movements(texts) if card.events else []
+    found = {"best_constant": best_of(card, [(text, _same(card, references, text)) for text in (*drawn, *STOCK_CAPTIONS, *listed)])}
+    if listed:
+        found["list_all"] = Floor(_same(card, references, listed[-1]), listed[-1])
     if len(texts) > 1:
         order = list(range(len(texts)))
         random.Random(0).shuffle(order)
@@ -119,6 +127,20 @@ def _of_captions(card: Scored, references: Sequence[Reference]) -> dict[str, Flo
         answers = [Said(texts[other[k]]) for k in range(len(texts))]
         found["another_caption"] = Floor(tally(card, references, answers).all(), "the caption of another item")
     return found
+
+
+def _common_movements(captions: Sequence[str]) -> list[str]:
+    """Captions that list the commonest movements of a set, more and more of them, each where it comes on average."""
+    places: dict[tuple[str, str, int], list[float]] = {}
+    words: dict[tuple[str, str, int], str] = {}
+    for caption in captions:
+        told = movements(caption)
+        for k, m in enumerate(told):
+            places.setdefault((m.part, m.axis, m.sign), []).append(k / len(told))
+            words.setdefault((m.part, m.axis, m.sign), m.text)
+    common = sorted(places, key=lambda key: -len(places[key]))
+    some = [sorted(common[:k], key=lambda key: sum(places[key]) / len(places[key])) for k in LISTED if k <= max(len(common), LISTED[0])]
+    return ["; ".join(words[key] for key in keys) + "." for keys in some if keys]
 
 
 def best_floor(name: str, measures: Mapping[str, float], found: Mapping[str, Mapping[str, float]]) -> tuple[str, float] | None:

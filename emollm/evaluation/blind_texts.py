@@ -22,6 +22,14 @@ STOCK_REPLIES = (
     "That must be very difficult for you. I think it is a good idea to take some time for yourself.",
     "I am here for you.",
 )
+STOCK_CAPTIONS = (
+    "At the beginning, the face is calm. Near the start, the inner brows rise. In the middle of the clip, the person speaks. "
+    "Then the corners of the mouth rise, the cheeks rise and the eyes narrow. Near the end, the brows lower and the face relaxes.",
+    "The person looks calm.",
+    "The person looks happy.",
+    "At the beginning of the video, the eyes are open, looking straight ahead, and the mouth is slightly open. "
+    "As the video progresses, the person blinks and begins to speak. Towards the end of the video, the mouth closes.",
+)
 ORDERS = 5
 TRIED = 40  # constant answers of one kind of question
 
@@ -42,6 +50,14 @@ def best_of(card: Scored, tried: Sequence[tuple[str, dict[str, float]]]) -> Floo
         measures[name] = min(values) if name in LESS_IS_BETTER else max(values)
     ahead = [(row.get(card.headline, 0.0) * (-1 if card.headline in LESS_IS_BETTER else 1), k) for k, (_, row) in enumerate(tried)]
     return Floor(measures, tried[max(ahead, key=lambda pair: (pair[0], -pair[1]))[1]][0])
+
+
+def copied(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:
+    """What is said in the clips as the answer, where all references tell it; else nothing."""
+    if not all(r.words.strip() for r in references):
+        return {}
+    said = [Said(r.words, None, r.words if card.task == "support" else None) for r in references]
+    return {"copied": Floor(tally(card, references, said).all(), "the words that are said in the clip")}
 
 
 def of_replies(card: Scored, references: Sequence[Reference]) -> dict[str, Floor]:

@@ -70,6 +70,8 @@ class Scored(BaseModel):
     events: bool = False  # caption: score movements of the face as well
     folds: int = 0  # scores are means over so many values of group "fold"
     corpora: tuple[str, ...] = ()  # what it measures, as training mixtures name it, where the card's own name does not say
+    show: bool = False  # whether a report may show its media: rendered people, or people who agreed to it
+    credit: str = ""  # who must be named beside them
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -168,15 +170,30 @@ class FecCard(BaseModel):
     limit: int
     floor_clips: int  # on which the system is asked again without the clip and with another one
     corpora: tuple[str, ...] = ()
+    show: bool = False
 
 
-AnyCard = Card | ReferenceCard | MeanCard | SceneCard | MeasureCard | GroupCard | PairCard | SupportCard | FecCard
+class TalkCard(BaseModel):
+    """Conversations held with the system, each answer held against patterns; needs no data folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    version: int
+    kind: Literal["talks"]
+    about: str
+    file: str  # in eval/
+    headline: Literal["right_throughout"]
+    corpora: tuple[str, ...] = ()
+
+
+AnyCard = TalkCard | Card | ReferenceCard | MeanCard | SceneCard | MeasureCard | GroupCard | PairCard | SupportCard | FecCard
 Runs = PairCard | SupportCard | FecCard  # cards whose answers are made by `asked`
 
 
 def _kind(row: dict[str, object]) -> type[AnyCard]:
     kinds: dict[object, type[AnyCard]] = {
         "scenes": SceneCard, "measures": MeasureCard, "group": GroupCard, "pairs": PairCard, "support": SupportCard, "fec": FecCard,
+        "talks": TalkCard,
     }  # fmt: skip
     if row.get("kind") in kinds:
         return kinds[row["kind"]]

@@ -139,7 +139,8 @@ def _lines(t: Trouble) -> str:
 
 def _both(reply: Said | None, emotion: Said | None) -> Said:
     named = emotion.prediction if emotion is not None else None
-    return Said("" if reply is None else reply.prediction, None, str(named) if named is not None else None)
+    prompt = None if reply is None else reply.prompt
+    return Said("" if reply is None else reply.prediction, None, str(named) if named is not None else None, prompt)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -7,14 +7,17 @@ written. Used in place of the judge of AutoDQ and TEM (see `temporal`); the rela
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from emollm.evaluation.face_words import (
     ALONE,
+    BODY,
     CLAUSES,
     DENIED,
     FAINT,
+    GONE,
     LOOKS,
     MEANS,
     OTHER,
@@ -30,6 +33,7 @@ from emollm.evaluation.face_words import (
 )
 
 Relation = Literal["entailed", "contradicted", "neutral"]
+AGAIN = ("blink", "nod", "shake", "return")  # done anew each time it is told, not a state that goes on
 PHASES = ("start", "progress", "middle", "end")
 NEAR_S = 1.0  # movements with known times further apart than this are not the same
 
@@ -50,7 +54,7 @@ class Movement:
 
 
 def movements(caption: str) -> list[Movement]:
-    """Movements in the order told; repeats in one breath ("mouth open, mouth ajar") are kept once.
+    """Movements in the order told; repeats in one breath ("mouth open, mouth ajar") are kept once, unless the other way round came between.
 
     Sentences of appearance before the story begins are passed over, and so are denials ("no change in the brows").
     """
@@ -69,7 +73,7 @@ def movements(caption: str) -> list[Movement]:
         for clause in _clauses(sentence):
             phase = _phase(clause) or phase
             at = _time(clause)
-            if DENIED.search(clause):
+            if DENIED.search(clause) or (BODY.search(clause) and not PART.search(clause)):
                 continue
             told, part = _of_clause(clause, part, shared)
             if not told and not PART.search(clause):  # ", mostly on the left side, faintly" is about all the sentence has told
@@ -78,9 +82,25 @@ def movements(caption: str) -> list[Movement]:
             shared = [*shared, part] if not told and len(clause.split()) <= 4 and PART.search(clause) else []
             for m in told:
                 whole = replace(m, phase=phase, time_s=time_s if at is None else at, who=who)
-                if not any(replace(whole, text="", strength=0) == replace(old, text="", strength=0) for old in found[-4:]):
+                if not _repeats(whole, found) and not _of_raised_brows(whole, found):
                     found.append(whole)
     return found
+
+
+def _repeats(m: Movement, found: Sequence[Movement]) -> bool:
+    """Whether a movement was told just before, and nothing else of the same part since that would make it a new one."""
+    for back, old in enumerate(reversed(found[-4:])):
+        if replace(m, text="", strength=0) == replace(old, text="", strength=0):
+            return m.axis not in AGAIN or not back
+        if (m.part, m.axis) == (old.part, old.axis):
+            return False
+    return False
+
+
+def _of_raised_brows(m: Movement, found: Sequence[Movement]) -> bool:
+    """Whether lines of the forehead come with brows that rose or sank, and so are no frown."""
+    lines = (m.part, m.axis) == ("brows", "furrow") and "forehead" in m.text and "frown" not in m.text
+    return lines and any((old.part, old.axis) == ("brows", "height") for old in found[-4:])
 
 
 def _clauses(sentence: str) -> list[str]:
@@ -90,10 +110,11 @@ def _clauses(sentence: str) -> list[str]:
 
 
 def _joined(sentence: str) -> str:
-    one = r"left|right|up|down|back|forth|upwards?|downwards?|draw\w*"
-    other = r"left|right|up|down|back|forth|upwards?|downwards?|forwards?|together"
-    sentence = re.sub(rf"\b({one}) and ({other})\b", r"\1_and_\2", sentence)
-    return re.sub(r"\bas ((?:the )?(?:video|clip|time|it) (?:prog|goes|cont|unf))", r"as_\1", sentence)
+    one = r"left|right|up|down|back|forth|upwards?|downwards?|forwards?|draw\w*"
+    other = r"(?:slightly )?(?:to the )?(?:left|right|up|down|back|forth|upwards?|downwards?|forwards?|together)"
+    sentence = re.sub(rf"\b({one}) and ({other})\b(?! (?:corner|side|eye|brow|lid|cheek))", r"\1_and_\2", sentence)
+    sentence = re.sub(r"\b(paus\w*) (while|when|as)\b", r"\1_\2", sentence)
+    return re.sub(r"\bas ((?:the )?(?:video|clip|time|it) (?:prog|goes|cont|unf|play))", r"as_\1", sentence)
 
 
 def _phase(text: str) -> str:
@@ -124,8 +145,10 @@ def _of_clause(clause: str, carried: str, shared: list[str]) -> tuple[list[Movem
     for place, verb, word in verbs:
         subjects = _subjects(place, parts, carried, verb)
         for part in [*(p for p in shared if subjects and _can(p, verb)), *subjects]:
-            turned = part == "eyes" and word.startswith(("turn", "downcast"))  # the lids need not sink
+            turned = part == "eyes" and word.startswith(("turn", "mov", "downcast"))  # the lids need not sink
             for meaning in _meanings("gaze" if turned else part, verb, masked[place:] if verb != "turn" else masked):
+                if GONE.search(clause) and meaning[1] == "furrow":
+                    meaning = (meaning[0], meaning[1], -1)  # noqa: PLW2901
                 found.append(Movement(*meaning, side=side if meaning[1] not in {"x", "roll side"} else "", strength=strength, text=clause))
     if not verbs and parts:  # "eyes looking" always has its verb; "gaze to the left" has none
         for meaning in _meanings(parts[-1][1], "look", masked) if parts[-1][1] == "gaze" else []:
@@ -147,7 +170,7 @@ def _subjects(place: int, parts: list[tuple[int, str]], carried: str, verb: str)
         if _can(name, verb):
             return [name]
     if verb in {"tilt", "lean"}:
-        return ["head"]
+        return [] if verb == "lean" and after else ["head"]  # "extends the chin forward" is not about the head
     if verb in ALONE:
         return [""]
     return [carried] if carried and not before and _can(carried, verb) else []
@@ -168,9 +191,13 @@ def _meanings(part: str, verb: str, text: str) -> list[tuple[str, str, int]]:
         return [("jaw" if part == "jaw" else "mouth", "aside" if {"x", "aside"} & {axis for axis, _ in ways} else "moves", 1)]
     if part == "head" and verb in {"turn", "tilt", "lean"}:
         if not ways:
+            if "retract" in text:
+                return [("head", "z", -1)]
             return [] if "side to side" in text else [("head", "moves", 1)]  # which is read as a shake
         if verb == "tilt":  # to the side it is a roll, up and down a pitch
             return [("head", "roll", sign) if axis == "x" else ("head", "y", sign if axis == "y" else -sign) for axis, sign in ways]
+        if verb == "lean":
+            return [("head", "roll" if axis == "x" else axis, sign) for axis, sign in ways]
         return [("head", axis, sign) for axis, sign in ways]
     if part == "":
         return [ALONE[verb]] if verb in ALONE else []

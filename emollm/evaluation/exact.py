@@ -27,6 +27,8 @@ YES_NO: Mapping[str, tuple[str, ...]] = {  # patterns
 _CHOICE = re.compile(r"which comes first: (.+), or (.+)\?", re.IGNORECASE)
 _NOTHING = re.compile(r"\b(?:nothing|no (?:new )?(?:expression|movement|change)|does not move|do not move)\b", re.IGNORECASE)
 _PLACES = re.compile(r"\b(left|right|middle|cent(?:er|re)|nobody|no one|none)\b", re.IGNORECASE)
+_OPTIONS = re.compile(r"(?:^|\s)\(?([A-H])[.):]\s*(.+?)(?=\s*[,;]?\s+\(?[A-H][.):]|\s*$)", re.DOTALL)
+_LETTER = re.compile(r"(?:^|[\s(])([A-H])(?=[).:,;]|\s*$|\s+(?:is|because|as|since)\b)")
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 
 
@@ -46,6 +48,11 @@ def right(
     if not said.strip():
         return False
     asked = question.casefold()
+    if kind == "multiple choice":
+        return _option(said, question) == _option(truth, question) != ""
+    if kind == "numerical":
+        mine, real = _numbers(said), _numbers(truth)
+        return len(mine) == 1 and mine == real  # several numbers name none
     if truth in labels:
         return parse_label(said, labels, forms) == truth
     if asked.startswith("which comes first"):
@@ -72,6 +79,23 @@ def yes_or_no(text: str) -> str:
         (m.start(), -len(m.group()), name) for name, forms in YES_NO.items() for w in (name, *forms) if (m := re.search(rf"\b{w}\b", words))
     ]
     return min(found)[2] if found else ""
+
+
+def _option(text: str, question: str) -> str:
+    """The one option an answer names, by letter or by words, as its letter; "" where it names none or several."""
+    options = {letter.upper(): plain(words) for letter, words in _OPTIONS.findall(question)}
+    if (whole := plain(text)) in options.values():
+        return next(letter for letter, words in options.items() if words == whole)
+    letters = set(_LETTER.findall(text)) & set(options)
+    if letters:
+        return letters.pop() if len(letters) == 1 else ""
+    named = [letter for letter, words in options.items() if words and re.search(rf"\b{re.escape(words)}\b", whole)]
+    return named[0] if len(named) == 1 else ""
+
+
+def _numbers(text: str) -> list[float]:
+    found = re.findall(r"-?\d+(?:\.\d+)?|\b(?:" + "|".join(_NUMBERS) + r")\b", text.casefold())
+    return [float(_NUMBERS.get(x, x)) for x in dict.fromkeys(found)]
 
 
 def _word(text: str, options: str) -> str:

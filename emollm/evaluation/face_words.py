@@ -39,7 +39,11 @@ PART = re.compile("|".join(f"(?P<p{k}>\\b(?:{pattern})\\b)" for k, (_, pattern) 
 
 # Verbs. Each stands for one kind of movement; which axis that is depends on the part.
 VERBS = (
-    ("stop speaking", r"(?:stop\w*|finish\w*|end\w*|cease\w*) (?:(?:speaking|talking)|(?:his|her|their) (?:speech|words))"),
+    (
+        "stop speaking",
+        r"paus\w* (?:in|while|when|as)(?: (?:he|she|they)(?: is| are)?)? (?:speak|talk)\w*|"
+        r"(?:stop\w*|finish\w*|end\w*|cease\w*) (?:(?:speaking|talking)|(?:his|her|their) (?:speech|words))",
+    ),
     ("speak", r"speak\w*|talk\w*|says?\b|saying|utter\w*"),
     ("blink", r"blink\w*|wink\w*"),
     ("nod", r"nod(?:s|ding|ded)?\b"),
@@ -60,18 +64,19 @@ VERBS = (
     ("wrinkle", r"wrinkl\w*|crinkl\w*|scrunch\w*"),
     ("show", r"show(?:s|ing)?\b|reveal\w*|visible|expos\w*|bar(?:es|ing)\b"),
     ("tilt", r"tilt\w*|inclin\w*"),
-    ("lean", r"lean\w*|retract\w*|extend\w* forward|mov\w* (?:forward|back\w*)"),
+    ("lean", r"lean\w*|retract\w*|extend\w* (?:\w+ #+ )?forward|mov\w* (?:forward|back\w*)"),  # a part's name reads as #
     ("return", r"returns?\b|returning|straighten\w*"),
     ("relax", r"relax\w*|calm|loosen\w*|fades?\b|neutral|at rest"),
     (
         "up",
         r"rais\w*|ris(?:e|es|ing)\b|rose|lift\w*|arch(?:es|ed|ing)?\b|elevat\w*|upturn\w*|go(?:es)? up|tighten\w* up|upward curve|"
-        r"(?:turn|curl|curv|pull|push|tug)\w* (?:slightly )?up\w*",
+        r"(?:turn|curl|curv|pull|push|tug|mov)\w* (?:slightly )?up\w*(?! and down)",
     ),
     (
         "down",
-        r"low(?:er|ers|ered|ering)\b|drop\w*|sink\w*|sank|droop\w*|downturn\w*|downcast|descend\w*|sag\w*|fall(?:s|ing)?\b|fell\b|"
-        r"(?:turn|draw|press|pull|curl|curv)\w* (?:slightly )?down\w*",
+        r"low(?:er|ers|ered|ering)\b(?! (?:left|right))|"
+        r"drop\w*|sink\w*|sank|droop\w*|downturn\w*|downcast|descend\w*|sag\w*|fall(?:s|ing)?\b|fell\b|"
+        r"(?:turn|draw|press|pull|curl|curv|mov)\w* (?:slightly )?down\w*",
     ),
     ("turn", r"turn\w*|rotat\w*|shift\w*|mov(?:e|es|ing)\b|slid\w*"),
     ("look", r"look\w*|glanc\w*|gaz(?:es|ing)\b|star(?:e|es|ing)\b|follow\w*|focus\w*|fix(?:ed|es)\b"),
@@ -107,7 +112,7 @@ MEANS: dict[str, dict[str, tuple[str, str, int]]] = {
     "chin": {"up": ("chin", "push", 1), "wrinkle": ("chin", "push", 1)},
     "corners": {
         "up": ("corners", "height", 1), "down": ("corners", "height", -1), "smile": ("corners", "height", 1),
-        "press": ("corners", "tight", 1), "form": ("corners", "tight", 1),
+        "press": ("corners", "tight", 1), "form": ("corners", "tight", 1), **dict.fromkeys(("wide", "stretch"), ("mouth", "stretch", 1)),
     },
     "upper lip": _MOUTH | {"up": ("upper lip", "height", 1), "down": ("upper lip", "height", -1)},
     "lower lip": _MOUTH | {"down": ("lower lip", "height", -1), "up": ("lower lip", "height", 1)},
@@ -133,8 +138,8 @@ ALONE = {
 WAYS = (
     ("x", 1, r"(?:to|towards?|on)? ?(?:the|his|her|their|one's)? ?\bleft\b(?! side)"),
     ("x", -1, r"(?:to|towards?|on)? ?(?:the|his|her|their|one's)? ?\bright\b(?! side)"),
-    ("y", -1, r"\bdown(?:wards?|cast)?\b"),
-    ("y", 1, r"\bup(?:wards?)?\b"),
+    ("y", -1, r"\bdown(?:wards?|cast)?\b|\blower (?=left|right)"),
+    ("y", 1, r"\bup(?:wards?)?\b|\bupper (?=left|right)"),
     ("z", 1, r"\b(?:forwards?|ahead|in front)\b"),
     ("z", -1, r"\bback(?:wards?)?\b"),
     ("aside", 1, r"\b(?:sideways|to (?:the|one) side|aside)\b"),
@@ -144,7 +149,11 @@ PHASE_WORDS = (
         "start",
         r"\b(?:at|in|from) the (?:very )?(?:beginning|start|outset)|\bnear the start|\bearly on|\binitially\b|\bat first\b|\bopens with\b",
     ),
-    ("progress", r"\bas (?:the )?(?:video|clip|time|it) (?:progresses|goes on|continues|unfolds)|\bas (?:he|she|they) continues?\b"),
+    (
+        "progress",
+        r"\bas (?:the )?(?:video|clip|time|it) (?:progresses|goes on|continues|unfolds|plays)|"
+        r"\bin the following (?:video|part|seconds)|\bas (?:he|she|they) continues?\b",
+    ),
     ("middle", r"\bin the middle|\bmidway|\bpartway|\bhalfway|\bmiddle part"),
     (
         "end",
@@ -156,6 +165,8 @@ TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(?:s\b|seconds?\b)|\b(\d+):(\d\d(?:\.\d+)?
 FAINT = re.compile(r"\b(?:slight\w*|faint\w*|gentl\w*|a bit|a little|subtl\w*|barely|softly|somewhat)\b")
 STRONG = re.compile(r"\b(?:strong\w*|deep\w*|wide|widely|tight\w*|sharply|very|markedly|greatly|vigorous\w*|noticeabl\w*|intens\w*)\b")
 DENIED = re.compile(r"\b(?:no|not|without|never|nothing|none|unchanged|remains? the same|n't)\b(?! only)(?! longer)")
+GONE = re.compile(r"\b(?:disappear|vanish|reduc|smooth|lessen)\w*")  # of wrinkles
+BODY = re.compile(r"\b(?:body|torso|shoulders?|upper half)\b")
 LOOKS = re.compile(r"\b(?:hair|skin|wear\w*|beard|mustache|years old|nose bridge|glasses|dressed|complexion|shows the|depicts|showcases)\b")
 OTHER = re.compile(r"\b(?:person|man|woman|one) (?:on the (left|right)|in the (middle))\b")
 SENTENCES = re.compile(r"(?<!\d)\.(?!\d)|\.(?=\s|$)|[!?;\n]+")

@@ -16,23 +16,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emollm import __version__
 from emollm.chat.backend import ChatBackend
 from emollm.errors import BackendError, DataError
 from emollm.evaluation.answers import Reference, Said
 from emollm.evaluation.asked import Put, ask, clip_message, floor_of, joined, name_of, shuffled
-from emollm.evaluation.blind_texts import Floor
+from emollm.evaluation.blind_texts import STOCK_CAPTIONS, Floor
 from emollm.evaluation.cards import FecCard, Scored
 from emollm.evaluation.log import Log
 from emollm.evaluation.measured_caption import measured_caption
 from emollm.evaluation.predictions import score
+from emollm.evaluation.results import write
+from emollm.evaluation.slices import appearance_of
+from emollm.synth.dataset import read_truth
 from emollm.values import Message
 
 CAPTION_TOKENS, ANSWER_TOKENS = 160, 40
-TEMPLATE = (
-    "At the beginning, the face is calm. Near the start, the inner brows rise. In the middle of the clip, the person speaks. "
-    "Then the corners of the mouth rise, the cheeks rise and the eyes narrow. Near the end, the brows lower and the face relaxes."
-)
+TEMPLATE = STOCK_CAPTIONS[0]
 _TILT = re.compile(r"(tilts the head to the )(left|right)")
 
 
@@ -44,7 +43,7 @@ class Film:
     path: Path
     caption: str
     questions: tuple[dict[str, str], ...]  # question, answer, kind
-    group: dict[str, str]  # how the main person looks
+    group: dict[str, str]  # age, skin and sex of the main person
 
 
 def films(data: Path) -> list[Film]:
@@ -65,8 +64,8 @@ def _film(row: Mapping[str, Any], data: Path) -> Film:
     mirrored = int(row.get("version", 1)) == 1
     both = [{**q, "kind": kind_of(q["kind"], q["question"])} for q in (*told["questions"], *row["questions"])]
     questions = tuple({k: unmirrored(v) if mirrored else v for k, v in q.items()} for q in both)
-    look = row["people"][main]["appearance"]
-    group = {name: str(look[name]) for name in ("age", "skin", "sex") if name in look}
+    whole = data / "truth" / f"{row['name']}.json.gz"  # the one line of truth.jsonl leaves out who the person is
+    group = appearance_of(read_truth(whole)["people"][main] if whole.is_file() else row["people"][main])
     return Film(row["name"], data / row["path"], unmirrored(told["plain"]) if mirrored else told["plain"], questions, group)
 
 
@@ -86,9 +85,11 @@ def kind_of(kind: str, question: str) -> str:
 
 def parts_of(card: FecCard) -> tuple[Scored, Scored]:
     """The two parts of the card, scored each by itself."""
-    captions = Scored(name=f"{card.name}-captions", version=card.version, about=card.about, task="caption", headline="tem", events=True)
+    captions = Scored(
+        name=f"{card.name}-captions", version=card.version, about=card.about, task="caption", headline="tem", events=True, show=card.show
+    )
     questions = Scored(
-        name=f"{card.name}-questions", version=card.version, about=card.about, task="questions", headline="order_accuracy"
+        name=f"{card.name}-questions", version=card.version, about=card.about, task="questions", headline="order_accuracy", show=card.show
     )  # fmt: skip
     return captions, questions
 
@@ -240,10 +241,8 @@ def _whole(card: FecCard, system: str, parts: Sequence[Mapping[str, Any]], made:
         },
         "warnings": [*captions["warnings"], *(f"questions: {w}" for w in questions["warnings"])],
         "measure": "tem of the captions; the questions are scored beside it",
-        "emollm": __version__,
     }
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

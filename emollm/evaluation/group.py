@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emollm import __version__
 from emollm.errors import DataError
 from emollm.evaluation.blind import warnings_of
 from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import Card, GroupCard, load_card
+from emollm.evaluation.results import write
 
 
 def members_of(card: GroupCard) -> list[Card]:
@@ -57,11 +56,8 @@ def run_group(card: GroupCard, out: Path, system: str, run: Callable[[Card, Path
         "metrics": {"mean": round(value, 4), "interval": [round(low, 4), round(high, 4)]},
         "floors": {name: {"mean": round(f.measures["mean"], 4)} for name, f in floors.items()},
         "warnings": warnings_of("mean", {"mean": value}, low, high, floors) + [f"{m}: {w}" for m, r in done.items() for w in r["warnings"]],
-        "emollm": __version__,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def _bounds(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:

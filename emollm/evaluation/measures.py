@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from emollm import __version__
 from emollm.errors import DataError
+from emollm.evaluation.blind import warnings_of
+from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import MeasureCard
+from emollm.evaluation.metrics import middle
+from emollm.evaluation.results import SEED, write
 from emollm.evaluation.slices import Measured, appearance_of, slices, slices_table
 from emollm.perception import Perception
 from emollm.synth.dataset import read_truth
@@ -21,6 +23,7 @@ from emollm.units import UNITS
 from emollm.values import Analysis, FaceReading, Floats
 
 VISIBLE = 0.5  # share of the face that must be free
+ROUNDS = 400  # of the bootstrap over faces
 LEAST_SPREAD = 0.01  # standard deviation below which a unit hardly ever moved
 
 
@@ -41,6 +44,8 @@ def evaluate_measures(
     out: Path,
     *,
     limit: int | None = None,
+    system: str = "",
+    scale: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Measure every clip of a folder and write results.json.
@@ -51,6 +56,8 @@ def evaluate_measures(
         data: Folder made by `emollm synth`.
         out: Folder for results.json.
         limit: Only so many clips, the first by name.
+        system: Whose encoders they are.
+        scale: Of the system.
         progress: Called with clips done and clips in all.
 
     Raises:
@@ -69,15 +76,16 @@ def evaluate_measures(
     results = {
         "card": card.name,
         "card_version": card.version,
-        "headline": card.headline,
+        "about": card.about,
+        "task": "measures",
+        "system": system,
+        "scale": scale,
         "n": len(paths),
-        "emollm": __version__,
+        "headline": card.headline,
         **_summary(found),
         "slices": slices(found.people),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def _compare(found: _Collected, truth: dict[str, Any], analysis: Analysis) -> None:
@@ -150,11 +158,21 @@ def _bare(word: str) -> str:
 
 def _summary(found: _Collected) -> dict[str, Any]:
     metrics: dict[str, Any] = {"speakers": found.speakers}
+    scored: dict[str, Any] = {"metrics": metrics, "floors": {}, "warnings": []}
     if found.units:
-        mine, true = (np.concatenate(side) for side in zip(*found.units, strict=True))
-        moved = [i for i in range(len(UNITS)) if true[:, i].std() > LEAST_SPREAD]
-        each = {UNITS[i]: round(float(np.corrcoef(mine[:, i], true[:, i])[0, 1]), 3) for i in moved}
-        metrics |= {"units_correlation": round(float(np.mean(list(each.values()))), 3), "units": each, "unit_frames": len(mine)}
+        metrics |= _units(found.units)
+        other = [*found.units[1:], found.units[0]]
+        crossed = _units(
+            [(mine[:k], true[:k]) for (mine, _), (_, true) in zip(found.units, other, strict=True) for k in [min(len(mine), len(true))]]
+        )
+        floors = {
+            "constant": Floor({"units_correlation": 0.0}, "the same for every frame"),
+            "shuffled_media": Floor({"units_correlation": crossed["units_correlation"]}, "what was measured of the next face"),
+        }
+        scored["floors"] = {name: floor.measures for name, floor in floors.items()}
+        scored["floor_answers"] = {name: floor.answer for name, floor in floors.items()}
+        low, high = metrics["interval"]
+        scored["warnings"] = warnings_of("units_correlation", {"units_correlation": metrics["units_correlation"]}, low, high, floors)
     if found.pose:
         mine, true = (np.concatenate(side) for side in zip(*found.pose, strict=True))
         error = np.nanmean(np.abs(mine - true), 0)
@@ -168,7 +186,41 @@ def _summary(found: _Collected) -> dict[str, Any]:
         }
     if found.main:
         metrics["main_character"] = {"right": sum(found.main), "clips": len(found.main)}
-    return {"metrics": metrics}
+    return scored
+
+
+def _units(faces: Sequence[tuple[Floats, Floats]]) -> dict[str, Any]:
+    """Correlation over all frames of every unit that moved, their mean, and its interval over faces."""
+    moments = np.stack([_moments(mine, true) for mine, true in faces])  # [faces, 6, units]
+    moved = _spread(moments.sum(0), 2, 4) > LEAST_SPREAD
+    each = _correlation(moments.sum(0)[:, moved])
+    rng = np.random.default_rng(SEED)
+    again = [moments[rng.integers(0, len(faces), len(faces))].sum(0)[:, moved] for _ in range(ROUNDS)]
+    low, high = middle(sorted(float(np.mean(_correlation(m))) if moved.any() else 0.0 for m in again))
+    return {
+        "units_correlation": round(float(np.mean(each)) if len(each) else 0.0, 3),
+        "interval": [round(low, 4), round(high, 4)],
+        "units": {UNITS[i]: round(float(v), 3) for i, v in zip(np.flatnonzero(moved), each, strict=True)},
+        "unit_frames": int(moments[:, 0, 0].sum()),
+    }
+
+
+def _moments(mine: Floats, true: Floats) -> Floats:
+    """What correlations sum up, [6, units]: frames, sums of both, of their squares and of their product."""
+    return np.stack(
+        [np.full(mine.shape[1], float(len(mine))), mine.sum(0), true.sum(0), (mine**2).sum(0), (true**2).sum(0), (mine * true).sum(0)]
+    )
+
+
+def _spread(m: Floats, first: int, second: int) -> Floats:
+    """Standard deviation from the rows of sums and of squares."""
+    return np.asarray(np.sqrt(np.maximum(0.0, m[second] / m[0] - (m[first] / m[0]) ** 2)))
+
+
+def _correlation(m: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = (m[5] / m[0] - m[1] * m[2] / m[0] ** 2) / (_spread(m, 1, 3) * _spread(m, 2, 4))
+    return np.asarray(np.where(np.isfinite(found), found, 0.0))
 
 
 def measures_table(results: dict[str, Any]) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emollm import __version__
 from emollm.errors import DataError
 from emollm.evaluation.answers import Joined, Reference, Said, join, read_references
 from emollm.evaluation.blind import floors, warnings_of
 from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import MeanCard, ReferenceCard, Scored, load_card
 from emollm.evaluation.metrics import confusion, middle
+from emollm.evaluation.results import write
 from emollm.evaluation.tally import Of, Tally, tally
 
 ROUNDS = 400
@@ -81,20 +81,18 @@ def score(
         "floors": {name: _rounded(floor.measures) for name, floor in found.items()},
         "floor_answers": {name: floor.answer for name, floor in found.items()},
         "warnings": warnings,
-        "groups": _groups(card, counted, joined.references),
+        "groups": groups(card, counted, joined.references),
         "confusion": confusion(counted.pairs) if counted.pairs else {},
         "protocol": card.protocol if isinstance(card, ReferenceCard) else "",
         "measure": card.metric if isinstance(card, ReferenceCard) else card.headline,
         "source": card.source if isinstance(card, ReferenceCard) else "",
         "card_file": card.model_dump(mode="json"),
-        "emollm": __version__,
     }
     out.mkdir(parents=True, exist_ok=True)
     with (out / "samples.jsonl").open("w", encoding="utf-8") as file:
         for k in range(counted.n):
             file.write(json.dumps(_sample(joined.references[k], joined.said[k], counted, k)) + "\n")
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def score_mean(card: MeanCard, answers: Path, references: Path, out: Path, *, system: str, rounds: int = ROUNDS) -> dict[str, Any]:
@@ -153,11 +151,8 @@ def score_mean(card: MeanCard, answers: Path, references: Path, out: Path, *, sy
         "protocol": card.protocol,
         "measure": card.metric,
         "source": card.source,
-        "emollm": __version__,
     }
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def intervals(of: Of, items: NDArray[np.int64], rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
@@ -198,8 +193,8 @@ def _protocol(card: Scored, references: Sequence[Reference]) -> list[str]:
     return lines
 
 
-def _groups(card: Scored, made: Tally, references: Sequence[Reference]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Group name -> value -> n and the headline with its interval."""
+def groups(card: Scored, made: Tally, references: Sequence[Reference]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Slices by group of people: group name -> value -> n and the headline with its interval."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for name in sorted({name for r in references for name in r.group}):
         for value in sorted({r.group[name] for r in references if name in r.group}):
@@ -221,11 +216,14 @@ def _sample(reference: Reference, said: Said | None, made: Tally, k: int) -> dic
         ("group", reference.group or None),
         ("kind", reference.kind or None),
         ("question", reference.question or None),
+        ("words", reference.words or None),
     )
     row |= {name: value for name, value in kept if value is not None}
     row |= {"truth": made.truths[k], "answer": made.answers[k], "right": round(made.right[k], 4)}
     if said is None:
         return row | {"missing": True}
+    if said.prompt is not None:
+        row["prompt"] = said.prompt
     row["prediction"] = said.prediction
     if said.scores is not None:
         row["scores"] = said.scores

@@ -1,4 +1,7 @@
-"""Results of one or several cards to a Markdown page and to one HTML page that loads nothing; no media, only ids and texts."""
+"""Results of one or several cards to a Markdown page and to one HTML page that loads nothing.
+
+Ids and texts, and in the HTML page small pictures of the worst items of cards that allow it, where the data folder is given.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from emollm.evaluation.blind import best_floor
+from emollm.evaluation.judges.overlap import KINDS
+from emollm.evaluation.leaderboard import compared
+from emollm.evaluation.results import found_in, samples_of
+from emollm.evaluation.stills import Stills, stills_of
 from emollm.evaluation.tally import LESS_IS_BETTER
-from emollm.evaluation.versus import found_in, samples_of
 
 WORST = 10
 LONGEST = 200  # letters of a text that is shown
@@ -18,14 +24,19 @@ _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}"
     "table{border-collapse:collapse;margin:1rem 0;display:block;overflow-x:auto}"
     "td,th{border:1px solid #bbb;padding:.2rem .5rem;text-align:left}"
+    "figure{display:inline-block;margin:.3rem .8rem .3rem 0}figcaption{font-size:.8rem}img{height:96px;margin-right:2px}"
     ".wide{overflow-x:auto}.warn{border-left:4px solid #b00;padding-left:.6rem}svg text{font:11px sans-serif;fill:currentColor}"
     "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}td,th{border-color:#555}}"
 )
 Row = Sequence[str]
 
 
-def write_report(folder: Path) -> tuple[Path, Path]:
+def write_report(folder: Path, data: Path | None = None) -> tuple[Path, Path]:
     """report.md and report.html from all results in a folder and below it.
+
+    Args:
+        folder: Of results.
+        data: Where the media of the items are; without it there are no pictures.
 
     Raises:
         DataError: There are none.
@@ -33,7 +44,7 @@ def write_report(folder: Path) -> tuple[Path, Path]:
     cards = [(results, samples_of(home)) for home, results in found_in(folder)]
     pages = folder / "report.md", folder / "report.html"
     pages[0].write_text(markdown(cards), "utf-8")
-    pages[1].write_text(page(cards), "utf-8")
+    pages[1].write_text(page(cards, Stills(data) if data is not None else None), "utf-8")
     return pages
 
 
@@ -52,8 +63,8 @@ def markdown(cards: Cards) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(cards: Cards) -> str:
-    """The report as one HTML page."""
+def page(cards: Cards, stills: Stills | None = None) -> str:
+    """The report as one HTML page, its pictures inside it."""
     out = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>",
         f"<title>Report</title><style>{_STYLE}</style></head><body><h1>Report</h1>",
@@ -70,6 +81,8 @@ def page(cards: Cards) -> str:
             if title == "Reliability":
                 out.append(_diagram(bins(rows)))
             out.append(_html_table(head, body))
+        figures = [_figures(name, pictures) for name, pictures in stills_of(results, worst(rows), stills)]
+        out += [*figures, f"<p>{_esc((results.get('card_file') or {}).get('credit', ''))}</p>"] if figures else []
     return "\n".join([*out, "</body></html>"]) + "\n"
 
 
@@ -94,7 +107,21 @@ def _about(r: dict[str, Any]) -> list[str]:
     counts = [
         f"{r[k]} {what}" for k, what in (("missing", "missing"), ("duplicate", "said twice"), ("unknown", "of unknown id")) if r.get(k)
     ]
-    return [*lines, f"{r.get('n', '-')} items" + (f"; answers: {', '.join(counts)}" if counts else "")]
+    return [*lines, f"{r.get('n', '-')} items" + (f"; answers: {', '.join(counts)}" if counts else ""), *_made(r)]
+
+
+def _made(r: dict[str, Any]) -> list[str]:
+    """How the results can be made again."""
+    where = r.get("environment")
+    if not where:
+        return []
+    card = f"card version {r['card_version']}, " if "card_version" in r else ""
+    who = "".join(
+        f", {what} {r[k]}" for k, what in (("recipe_hash", "recipe"), ("weights", "weights"), ("endpoint", "endpoint")) if r.get(k)
+    )
+    versions = ", ".join(f"{k} {where[k]}" for k in ("python", "torch", "transformers") if where.get(k))
+    threads = f", {where['threads']} threads" if where.get("threads") else ""
+    return [f"Made {where.get('date', '')}: {card}seed {r.get('seed', '-')}{who}; {versions}, {where.get('device', '')}{threads}"]
 
 
 def _parts(r: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterable[tuple[str, Row, list[Row]]]:
@@ -116,21 +143,34 @@ def _parts(r: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Iterable[tuple[
     if steps := bins(rows):
         body = [[f"{low:.1f} to {low + 1 / BINS:.1f}", str(n), _number(sure), _number(right)] for low, n, sure, right in steps]
         yield "Reliability", ("confidence", "answers", "mean confidence", "accuracy"), body
-    for name, values in r.get("groups", {}).items():
+    for name, values in ((name, values) for name, values in r.get("groups", {}).items() if len(values) > 1):
         body = [[v, str(g["n"]), _number(g.get(r["headline"])), _span(g.get("interval"))] for v, g in values.items()]
         yield f"By {name}", (name, "n", r["headline"], "95 % interval"), body
     yield from _people(r)
     if r.get("judges"):
         yield "Judges", _JUDGED, [_judged(name, j) for name, j in r["judges"].items()]
+    if r.get("overlap"):
+        body = [
+            [
+                name,
+                _number(o["clues"]),
+                _number(o["emotion"]),
+                *(_number(o.get("another_answer", {}).get(k)) for k in KINDS),
+                str(o["failed"]),
+            ]
+            for name, o in r["overlap"].items()
+        ]
+        yield "Overlap, 0 to 10", ("judge", "clues", "emotion", "clues of another answer", "emotion of another answer", "failed"), body
+    yield from compared(r)
     if bad := worst(rows):
         yield "Worst items", ("id", "true", "read as", "said"), [[str(b["id"]), *map(_cut, _told(b))] for b in bad]
 
 
-_JUDGED = ("judge", "tem", "content", "autodq", "contradicted", "failed verdicts", "agreement with the rules", "kappa")
+_JUDGED = ("judge", "tem", "content", "autodq", "contradicted", "similarity", "failed verdicts", "agreement with the rules", "kappa")
 
 
 def _judged(name: str, j: dict[str, Any]) -> Row:
-    numbers = [_number(j[k]) for k in ("tem", "content", "autodq", "contradicted")]
+    numbers = [_number(j.get(k)) for k in ("tem", "content", "autodq", "contradicted", "similarity")]
     same = j["agreement"]
     return [name, *numbers, f"{j['failed_verdicts']} of {j['verdicts']}", f"{same['percent']:.1f} % of {same['n']}", _number(same["kappa"])]
 
@@ -149,7 +189,7 @@ def worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     def rank(row: dict[str, Any]) -> tuple[bool, float]:
         if "right" in row:
-            return bool(row.get("missing")), row["right"]
+            return bool(row.get("missing") or row.get("error")), row["right"]
         right = row.get("label") == row.get("answer")
         return bool(row.get("error")), 1.0 if right else -row.get("scores", {}).get(row.get("answer"), 0.0)
 
@@ -226,6 +266,11 @@ def _esc(text: str) -> str:
 def _html_table(head: Row, body: Sequence[Row]) -> str:
     rows = "".join("<tr>" + "".join(f"<td>{_esc(x)}</td>" for x in row) + "</tr>" for row in body)
     return f"<table><thead><tr>{''.join(f'<th>{_esc(x)}</th>' for x in head)}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _figures(name: str, pictures: Sequence[str]) -> str:
+    shown = "".join(f"<img alt='' src='{address}'>" for address in pictures)
+    return f"<figure>{shown}<figcaption>{_esc(name)}</figcaption></figure>"
 
 
 def _axes(confusion: dict[str, dict[str, int]]) -> tuple[list[str], list[str]]:

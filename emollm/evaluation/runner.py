@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from emollm import __version__
 from emollm.chat.backend import Scorer
 from emollm.data.corpus import Corpus, Item
 from emollm.data.prompts import label_question
 from emollm.data.texts import dialogue_text, with_context
 from emollm.errors import DataError, MediaError, RecipeError
 from emollm.evaluation import floors
-from emollm.evaluation.answers import Reference, Said
+from emollm.evaluation.answers import Reference, Said, group_of
 from emollm.evaluation.asked import floor_of, shuffled
 from emollm.evaluation.blind import floors as blind_floors
 from emollm.evaluation.blind import warnings_of
@@ -26,7 +24,8 @@ from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import Card
 from emollm.evaluation.log import Log
 from emollm.evaluation.metrics import concordance, confusion
-from emollm.evaluation.predictions import intervals
+from emollm.evaluation.predictions import groups, intervals
+from emollm.evaluation.results import write
 from emollm.evaluation.spoil import spoil
 from emollm.evaluation.tally import tally
 from emollm.values import Floats, Message
@@ -87,7 +86,7 @@ def evaluate(
             if progress is not None:
                 progress(number + 1, len(items))
         rows = {i.id: log.rows[i.id] for i in items}
-    references = [Reference(i.id, i.label, tuple(_true(card, i)) if card.task == "multi-label" else None) for i in items]
+    references = [_reference(card, i) for i in items]
     said = [_said(rows[i.id]) for i in items]
     made = tally(card, references, said)
     more: dict[str, Floor] = {}
@@ -118,17 +117,21 @@ def evaluate(
         "floors": floors_found,
         "warnings": warnings_of(card.headline, measures, bounds[card.headline][0], bounds[card.headline][1], found),
         "unreadable": sum(bool(row.get("error")) for row in rows.values()),
+        "groups": groups(card, made, references),
         "confusion": confusion(made.pairs) if made.pairs else {},
         "card_file": card.model_dump(mode="json"),
-        "emollm": __version__,
     }
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def _true(card: Card, item: Item) -> list[str]:
     """The labels of an item."""
     return list(item.extra.get("labels") or [item.label]) if card.task == "multi-label" else [item.label or ""]
+
+
+def _reference(card: Card, item: Item) -> Reference:
+    labels = tuple(_true(card, item)) if card.task == "multi-label" else None
+    return Reference(item.id, item.label, labels, group=group_of(item.extra))
 
 
 def _said(row: Mapping[str, Any]) -> Said | None:
@@ -150,6 +153,14 @@ def _agreement(pairs: Sequence[tuple[Mapping[str, Any], dict[str, Any]]]) -> dic
         if len(both) > 10:
             found[f"{name}_concordance"] = round(concordance([a for a, _ in both], [b for _, b in both]), 4)
     return found
+
+
+def _right(row: Mapping[str, Any]) -> float:
+    """How good an answer is by itself: 1 where it is right, the lower the surer it is wrong; of sets the share they have in common."""
+    if "labels" in row:
+        true, said = set(row["labels"]), set(row["prediction"])
+        return round(len(true & said) / len(true | said), 4)
+    return 1.0 if row["answer"] == row["label"] else -float(row["scores"][row["answer"]])
 
 
 class _Asker:
@@ -176,13 +187,15 @@ class _Asker:
                 message = Message("user", f"{dialogue_text(self._context[item.id])}\n{question}")
             else:
                 message = Message("user", question, (self._clip(item),))
+            row["prompt"] = message.text
             shares = self._backend.score([message], self._card.labels)
             if kind == "clip":
                 self.vector(item)  # now, while the backend still holds what it measured
                 row |= self._rated(item)
         except MediaError as error:
-            return row | {"answer": "", "error": str(error)}
-        return row | self._chosen(shares)
+            return row | {"answer": "", "error": str(error), "right": 0.0}
+        row |= self._chosen(shares)
+        return row | {"right": _right(row)}
 
     def _chosen(self, shares: Mapping[str, float]) -> dict[str, Any]:
         best = max(shares, key=lambda label: shares[label])
@@ -261,7 +274,7 @@ def _floors(
 
 def _set_floors(card: Card, items: Sequence[Item], train: Sequence[Item], probe_items: int) -> dict[str, dict[str, float]]:
     """For label sets: constants and every label at once, and a classifier on words."""
-    references = [Reference(i.id, i.label, tuple(_true(card, i))) for i in items]
+    references = [_reference(card, i) for i in items]
     found = {name: _rounded(f.measures) for name, f in blind_floors(card, references).items() if name != "shuffled_references"}
     if card.modality == "text" and train and probe_items:
         chosen = random.Random(0).sample(list(train), min(probe_items, len(train)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from emollm import __version__
+from emollm.evaluation.blind import warnings_of
+from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import SceneCard
+from emollm.evaluation.comparison import bounds
+from emollm.evaluation.results import write
 from emollm.media.detector import overlap
 from emollm.perception import Perception
 from emollm.synth.scenes import CASES, FPS, HEIGHT, WIDTH, Scene, Standing, make_scene
@@ -34,6 +36,8 @@ class Followed:
     scenes: int = 0
     main: int = 0  # scenes whose main character was found
     with_main: int = 0
+    central: int = 0  # scenes whose main character is who stands nearest to the middle most of the time
+    luck: float = 0.0  # scenes whose main character would be found by choosing anybody
 
     def __add__(self, other: Followed) -> Followed:
         return Followed(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -65,7 +69,22 @@ def follow(scene: Scene, tracks: Sequence[FaceTrack], *, most: int = 8) -> Follo
                 leads.append(person)
     lead = max(set(leads), key=leads.count) if leads else None
     has = scene.main is not None
-    return Followed(faces, missed, false, switches, 1, int(has and lead == scene.main), int(has))
+    people = {p.person for standing in scene.people for p in standing}
+    luck = 1 / len(people) if has and people else 0.0
+    return Followed(
+        faces, missed, false, switches, 1, int(has and lead == scene.main), int(has), int(has and _central(scene) == scene.main), luck
+    )
+
+
+def _central(scene: Scene) -> int | None:
+    """Who is nearest to the middle of the picture in most frames: a guess that looks at no face."""
+    nearest = [min(standing, key=_off_centre).person for standing in scene.people if standing]
+    return max(sorted(set(nearest)), key=nearest.count) if nearest else None
+
+
+def _off_centre(person: Standing) -> float:
+    left, top, right, bottom = person.box
+    return float(np.hypot((left + right - WIDTH) / 2, (top + bottom - HEIGHT) / 2))
 
 
 def _paired(standing: Sequence[Standing], here: dict[int, Any]) -> dict[int, int]:
@@ -90,8 +109,9 @@ def _can_be_seen(person: Standing) -> bool:
 
 
 def evaluate_scenes(
-    card: SceneCard, perception: Perception, out: Path, *, limit: int | None = None, progress: Callable[[int, int], None] | None = None
-) -> dict[str, Any]:
+    card: SceneCard, perception: Perception, out: Path, *, limit: int | None = None, system: str = "", scale: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Render the card's scenes, measure each, and write results.json.
 
     Args:
@@ -99,6 +119,8 @@ def evaluate_scenes(
         perception: Who follows.
         out: Folder for results.json.
         limit: Only so many scenes, of all cases in turn.
+        system: Whose encoders they are.
+        scale: Of the system.
         progress: Called with scenes done and scenes in all.
     """
     jobs = [(case, number) for number in range(card.each) for case in CASES][:limit]
@@ -110,10 +132,18 @@ def evaluate_scenes(
     found = score_scenes(
         (make_scene(case, number, card.seed) for case, number in jobs), tracks_of, lambda n: progress(n, len(jobs)) if progress else None
     )
-    results = {"card": card.name, "card_version": card.version, "headline": card.headline, "n": len(jobs), "emollm": __version__, **found}
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    results = {
+        "card": card.name,
+        "card_version": card.version,
+        "about": card.about,
+        "task": "scenes",
+        "system": system,
+        "scale": scale,
+        "n": len(jobs),
+        "headline": card.headline,
+        **found,
+    }
+    return write(out, results, seed=card.seed)
 
 
 def scenes_table(results: dict[str, Any]) -> str:
@@ -130,17 +160,37 @@ def score_scenes(
     scenes: Iterable[Scene], tracks_of: Callable[[Scene], Sequence[FaceTrack]], progress: Callable[[int], None] | None = None
 ) -> dict[str, Any]:
     """Follow every scene; counts by case and in all."""
-    cases: dict[str, Followed] = {}
+    each: list[tuple[str, Followed]] = []
     for number, scene in enumerate(scenes):
-        cases[scene.case] = cases.get(scene.case, Followed()) + follow(scene, tracks_of(scene))
+        each.append((scene.case, follow(scene, tracks_of(scene))))
         if progress is not None:
             progress(number + 1)
-    whole = sum(cases.values(), Followed())
-    return {"all": _plain(whole), "cases": {name: _plain(counts) for name, counts in cases.items()}}
+    whole = sum((counts for _, counts in each), Followed())
+    cases = {name: sum((c for case, c in each if case == name), Followed()) for name in dict.fromkeys(case for case, _ in each)}
+    return {**_scored([c for _, c in each if c.with_main]), "all": _plain(whole), "cases": {name: _plain(c) for name, c in cases.items()}}
+
+
+def _scored(led: Sequence[Followed]) -> dict[str, Any]:
+    """The main character over the scenes that have one, with its interval and floors; nothing where none has."""
+    if not led:
+        return {"metrics": {}, "floors": {}, "warnings": []}
+    found = bounds([c.main for c in led], lambda some: sum(some) / len(some), rounds=400)
+    floors = {
+        "anybody": Floor({"main_accuracy": round(sum(c.luck for c in led) / len(led), 4)}, "somebody of the scene, by chance"),
+        "central": Floor(
+            {"main_accuracy": round(sum(c.central for c in led) / len(led), 4)}, "who stands nearest to the middle of the picture"
+        ),
+    }
+    return {
+        "metrics": {"main_accuracy": round(found.value, 4), "interval": [round(found.low, 4), round(found.high, 4)]},
+        "floors": {name: floor.measures for name, floor in floors.items()},
+        "floor_answers": {name: floor.answer for name, floor in floors.items()},
+        "warnings": warnings_of("main_accuracy", {"main_accuracy": found.value}, found.low, found.high, floors),
+    }
 
 
 def _plain(counts: Followed) -> dict[str, Any]:
-    row = {f.name: getattr(counts, f.name) for f in fields(counts)}
+    row = {f.name: round(getattr(counts, f.name), 4) for f in fields(counts)}
     return row | {
         "missed_share": round(counts.missed / counts.faces, 4) if counts.faces else None,
         "main_accuracy": round(counts.main / counts.with_main, 4) if counts.with_main else None,

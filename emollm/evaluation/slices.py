@@ -1,7 +1,7 @@
 """How well faces of different people are measured: the same units compared between groups of rendered people, with intervals.
 
 At equal expression: only units that moved in every group count, each as much in one group as in another, so that a group is not judged by
-what it happened to show. Groups are those of the truth's appearance; sex is not among them unless the truth tells it.
+what it happened to show.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ class Measured:
 
 
 def appearance_of(person: Mapping[str, Any]) -> dict[str, str]:
-    """The groups a person of a truth file belongs to."""
+    """The groups a person of a truth file belongs to; the sex is that of the build the person was drawn with."""
     look = person.get("appearance", {})
-    return {name: str(look[name]) for name in KINDS if name in look}
+    found = {name: str(look[name]) for name in KINDS if name in look}
+    built = person.get("identity", {}).get("masculinity")
+    return found if built is None or "sex" in found else {**found, "sex": "male" if built > 0.5 else "female"}
 
 
 def slices(people: Sequence[Measured]) -> dict[str, dict[str, Any]]:

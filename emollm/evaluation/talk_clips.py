@@ -67,8 +67,8 @@ def _sound(whole: Path, path: Path) -> None:
         resampler = av.AudioResampler("s16", "mono", 16000)
         for frame in source.decode(audio=0):
             for part in resampler.resample(frame):
-                out.mux(stream.encode(part))  # type: ignore[attr-defined]
-        out.mux(stream.encode(None))  # type: ignore[attr-defined]
+                out.mux(stream.encode(part))
+        out.mux(stream.encode(None))
 
 
 def _still(whole: Path, path: Path, when_s: float) -> None:

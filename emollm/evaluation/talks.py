@@ -108,6 +108,7 @@ def evaluate_talks(
         "system": backend.system,
         "scale": backend.scale,
         "weights": backend.version,
+        "split": "ours",
         "n": len(rows),
         "headline": "right_throughout",
         "metrics": {"right_throughout": _mean(whole), "right_turns": _mean(turns), "interval": list(_interval(whole))},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,9 @@ import numpy as np
 
 from emollm.errors import DataError, EmollmError
 from emollm.evaluation.answers import reference, said
-from emollm.evaluation.cards import Card, ReferenceCard, Scored, load_card
+from emollm.evaluation.cards import Scored, load_card
 from emollm.evaluation.comparison import Difference, compare
+from emollm.evaluation.results import found_in, samples_of
 from emollm.evaluation.tally import tally
 
 
@@ -30,24 +30,6 @@ class Versus:
     difference: Difference
 
 
-def found_in(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """(folder, results) of every results.json in a folder or below it.
-
-    Raises:
-        DataError: There is none, or one is faulty.
-    """
-    found = []
-    for path in sorted(folder.rglob("results.json")):
-        try:
-            results = json.loads(path.read_text("utf-8"))
-            found.append((path.parent, {**results, "card": results["card"], "headline": results["headline"]}))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is no file of results: {type(error).__name__} {error}.") from None
-    if not found:
-        raise DataError(f"no results.json in {folder}. `emollm eval CARD --out {folder}` writes one.")
-    return found
-
-
 def _by_card(folder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
     for home, results in found_in(folder):
@@ -55,12 +37,6 @@ def _by_card(folder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
             raise DataError(f"{folder} has results of {results['card']} twice, in {found[results['card']][0]} and {home}; give one system.")
         found[results["card"]] = home, results
     return found
-
-
-def samples_of(folder: Path) -> list[dict[str, Any]]:
-    """Rows of samples.jsonl; none where a card keeps no samples."""
-    path = folder / "samples.jsonl"
-    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()] if path.is_file() else []
 
 
 def versus(first: Path, second: Path, *, rounds: int = 1000) -> list[Versus]:
@@ -83,8 +59,8 @@ def versus(first: Path, second: Path, *, rounds: int = 1000) -> list[Versus]:
 def card_of(results: dict[str, Any], rows: Sequence[dict[str, Any]]) -> Scored:
     """The card of some results: as it was when they were made, else the shipped one, else what the rows tell."""
     if "card_file" in results:
-        row = results["card_file"]
-        return (Card if "corpus" in row else ReferenceCard if "needs" in row else Scored).model_validate(row)
+        # How the items were chosen no longer matters, so what only one kind of card says is left out.
+        return Scored.model_validate({k: v for k, v in results["card_file"].items() if k in Scored.model_fields})
     try:
         card = load_card(results["card"])
         if isinstance(card, Scored):

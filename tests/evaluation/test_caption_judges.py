@@ -1,7 +1,9 @@
 """Judges of events: the rules against an exact key, a chat model's JSON and its failures, and replay without asking anybody."""
 
 import json
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from eval_command import evaluated
 
@@ -10,8 +12,9 @@ from emollm.errors import BackendError, DataError, EmollmError
 from emollm.evaluation.events import movements
 from emollm.evaluation.judges import judge_of
 from emollm.evaluation.judges.check import KINDS, check, pairs
-from emollm.evaluation.judges.embedding import EmbeddingJudge, find_encoder
+from emollm.evaluation.judges.embedding import EmbeddingJudge, find_encoder, greedy_f
 from emollm.evaluation.judges.endpoint import TRIES, EndpointJudge, read_verdicts
+from emollm.evaluation.judges.overlap import overlap_rows
 from emollm.evaluation.judges.records import Records
 from emollm.evaluation.judges.rules import RulesJudge
 from emollm.evaluation.judges.scoring import agreement, content_of, judge_caption, judge_rows, tem_of
@@ -180,3 +183,71 @@ def test_the_command_judges_again(tmp_path, capsys):
     code, text, _ = evaluated(capsys, "--check-judge", "80", "--judge", "rules")
     assert code == 0 and "80 pairs" in text and "invented" in text
     assert evaluated(capsys, "fec-bench", *files, "--judge", "endpoint")[0] == 2
+
+
+def test_nearest_words_by_hand():
+    x, y = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    between = np.array([0.6, 0.8])
+    assert greedy_f(np.stack([x, y]), np.stack([y, x])) == 1  # the place does not count
+    # precision: x finds 0.6; recall: 0.6 -> F 0.6; with y as well the reference finds 0.8, x and y find 0.6 and 0.8
+    assert greedy_f(x[None], between[None]) == pytest.approx(0.6)
+    assert greedy_f(np.stack([x, y]), between[None]) == pytest.approx(2 * 0.7 * 0.8 / 1.5)
+    nothing = np.zeros((0, 2))
+    assert greedy_f(nothing, nothing) == 1 and greedy_f(nothing, x[None]) == 0 == greedy_f(x[None], -x[None])
+
+
+def test_similarity_stands_beside_that_of_another_answer(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *dict.fromkeys((TRUTH + " " + SAID).lower().replace(".", " .").replace(",", " ,").split()),
+    ]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), "utf-8")
+    transformers.BertTokenizerFast(vocab=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(words), **shape)).save_pretrained(tmp_path)
+    row = judge_rows(EmbeddingJudge(tmp_path), [{"captions": [TRUTH], "prediction": TRUTH}, {"captions": [SAID], "prediction": SAID}])
+    assert row["similarity"] == pytest.approx(1, abs=1e-4) and row["another_answer"]["similarity"] < 1
+    assert "similarity" not in judge_rows(RulesJudge(), [{"captions": [TRUTH], "prediction": SAID}])
+
+
+def test_overlap_of_descriptions_counts_what_cannot_be_read(tmp_path):
+    model = Model('{"overlap": 8}', "well, seven", '```json\n{"overlap": 7}\n```', '{"overlap": 11}', "no", "no", '{"overlap": 2}')
+    judge = EndpointJudge(model, "m-1", Records(tmp_path / "r.jsonl"))
+    rows = [
+        {"captions": ["She smiles, but her hands shake."], "prediction": "afraid"},
+        {"captions": ["He shouts."], "prediction": ["angry"]},
+    ]
+    found = overlap_rows(judge, rows)
+    # clues 8 and, asked again, 7; emotion unread after three tries (11 is none) and 2
+    assert (found["clues"], found["emotion"], found["failed"], judge.failures) == (7.5, 1.0, 1, 1)
+    assert found["another_answer"] == {"clues": 2.0, "emotion": 2.0}
+    replayed = EndpointJudge(None, "m-1", Records(tmp_path / "r.jsonl"))
+    assert overlap_rows(replayed, rows) == found and replayed.asked == 0
+    assert EndpointJudge(None, "m", Records(None)).overlap("clues", "x", " ") == 0
+
+
+def test_the_command_judges_descriptions(tmp_path, capsys):
+    known = tmp_path / "known.jsonl"
+    known.write_text('{"id": "a", "labels": ["happy"], "captions": ["She smiles: happy."]}\n', "utf-8")
+    said = tmp_path / "said.jsonl"
+    said.write_text('{"id": "a", "prediction": "happy"}\n', "utf-8")
+    with recorded(tmp_path / "r.jsonl", "happy", "She smiles: happy.") as records:
+        arguments = ["emer", "--predictions", said, "--references", known, "--out", tmp_path / "o", "--judge", "endpoint"]
+        code, text, error = evaluated(capsys, *arguments, "--judge-model", "m-1", "--judge-records", records, "--replay")
+    assert code == 0, error
+    assert "| emer | endpoint m-1 | 1 | 9.00 | 9.00 | - | 0 of 2 |" in text
+    evaluated(capsys, "--report", tmp_path / "o")
+    assert "### Overlap, 0 to 10" in (tmp_path / "o" / "report.md").read_text("utf-8")
+
+
+@contextmanager
+def recorded(path, answer, reference):
+    judge = EndpointJudge(Model('{"overlap": 9}'), "m-1", Records(path))
+    for kind in ("clues", "emotion"):
+        judge.overlap(kind, reference, answer)
+    yield path

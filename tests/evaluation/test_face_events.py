@@ -142,3 +142,27 @@ def test_two_tellings_of_one_truth_agree_and_of_two_truths_do_not():
         assert tem(plain, story, relation).content >= 2 * 5 / (len(plain) + len(story))
         assert tem(plain, story, relation).tem > 0.7
         assert tem(plain, strange, relation).tem < 0.4
+
+
+def read(caption):
+    return [(m.part, m.axis, m.sign) for m in movements(caption)]
+
+
+def test_what_reading_thirty_human_captions_mended():
+    assert read("She pauses while talking, then turns her head.") == [("speech", "on", -1), ("head", "moves", 1)]
+    # lines of the forehead come with raised brows; without them they are a frown
+    assert read("The eyebrows rise, wrinkles appear on the forehead.") == [("brows", "height", 1)]
+    assert read("Wrinkles appear on the forehead.") == [("brows", "furrow", 1)]
+    assert read("The wrinkles between the brows disappear.") == [("brows", "furrow", -1)]
+    assert read("She looks to the upper right.") == [("gaze", "y", 1), ("gaze", "x", -1)]
+    assert read("Her head turns to the left and slightly up.") == [("head", "x", 1), ("head", "y", 1)]
+    assert read("His head leans to the left.") == [("head", "roll", 1)] and read("His body leans to the right.") == []
+    assert read("He retracts his head.") == [("head", "z", -1)] and read("She extends her head forward.") == [("head", "z", 1)]
+    assert read("The lower lip moves upward.") == [("lower lip", "height", 1)] and read("The eyes move down.") == [("gaze", "y", -1)]
+
+
+def test_what_is_done_again_is_told_again():
+    blinks = read("He blinks, turns his head to the right, and blinks again.")
+    assert [axis for _, axis, _ in blinks] == ["blink", "x", "blink"]
+    assert len(read("The mouth is open, the mouth slightly ajar.")) == 1
+    assert [sign for _, axis, sign in read("The gaze shifts left, shifts right, then shifts left.") if axis == "x"] == [1, -1, 1]

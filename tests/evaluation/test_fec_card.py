@@ -83,6 +83,30 @@ def test_rules_of_every_kind(kind, question, truth, said, good):
     assert right(kind, question, truth, truth) and not right(kind, question, truth, " ")
 
 
+OPTIONS = "What is shown? A. a smile B. a frown C. both of them"
+
+
+@pytest.mark.parametrize(
+    ("kind", "question", "truth", "said", "good"),
+    [
+        ("multiple choice", OPTIONS, "B", "B", True),
+        ("multiple choice", OPTIONS, "B", "(B) a frown", True),
+        ("multiple choice", OPTIONS, "B", "The answer is B.", True),
+        ("multiple choice", OPTIONS, "B", "It is a frown, I think", True),
+        ("multiple choice", OPTIONS, "B. a frown", "b", False),  # no word of it: an article may be a small letter
+        ("multiple choice", OPTIONS, "B", "A, B, C", False),
+        ("multiple choice", OPTIONS, "B", "a smile or a frown", False),
+        ("multiple choice", OPTIONS, "B", "A person smiles", False),
+        ("numerical", "How many?", "2", "There are two people", True),
+        ("numerical", "How many?", "2", "2.0", True),
+        ("numerical", "How many?", "2", "1, 2 or 3", False),
+        ("numerical", "How many?", "2", "many", False),
+    ],
+)
+def test_options_and_numbers(kind, question, truth, said, good):
+    assert right(kind, question, truth, said) is good and right(kind, question, truth, truth)
+
+
 def test_yes_and_no_in_other_words():
     assert [yes_or_no(x) for x in ("Yes, it does happen.", "It does not.", "That is true", "not true", "Maybe")] == [
         "yes",

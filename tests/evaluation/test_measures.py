@@ -1,8 +1,14 @@
 """Scores of measurements worked by hand on a clip of two invented people."""
 
+import gzip
+import json
+import re
+
 import numpy as np
 import pytest
+from eval_command import evaluated
 
+from emollm import build
 from emollm.errors import DataError
 from emollm.evaluation.cards import load_card
 from emollm.evaluation.measures import _Collected, _compare, _summary, evaluate_measures
@@ -64,3 +70,50 @@ def test_covered_faces_do_not_count_and_silence_is_nobodys():
 def test_a_folder_without_clips_is_named(tmp_path):
     with pytest.raises(DataError, match="holds no synthetic clips"):
         evaluate_measures(load_card("synth-measures"), None, tmp_path, tmp_path / "out")
+
+
+class Measuring:
+    """Reads jaws of dark faces worse, and follows nobody else's; stands in for the encoders."""
+
+    def __init__(self, truths):
+        self.truths = truths
+
+    def look(self, path):
+        truth = self.truths[path.stem]
+        rng = np.random.default_rng(len(path.stem) + int(path.stem[-1]))
+        noise = 0.5 if truth["people"][0]["appearance"]["skin"] == "dark" else 0.02
+        jaw = np.array(truth["people"][0]["units"])[:, INDEX["jawOpen"]]
+        return analysis([reading(0, jaw + noise * rng.normal(size=FRAMES))], (None, None)), {}
+
+
+@pytest.fixture
+def films(tmp_path, monkeypatch):
+    truths = {}
+    (tmp_path / "truth").mkdir()
+    for k in range(10):
+        one = person(0, True)
+        units = np.zeros((FRAMES, len(UNITS)))
+        units[:, INDEX["jawOpen"]] = np.abs(np.sin(np.arange(FRAMES) * (0.3 + 0.5 * k)))
+        look = {"age": "young" if k % 2 else "older", "skin": "dark" if k < 5 else "light"}
+        one |= {"units": units.tolist(), "appearance": look, "identity": {"masculinity": 0.9 if k % 3 else 0.1}}
+        truths[f"val-{k}"] = {"name": f"val-{k}", "fps": 8, "people": [one]}
+        with gzip.open(tmp_path / "truth" / f"val-{k}.json.gz", "wt", encoding="utf-8") as file:
+            json.dump(truths[f"val-{k}"], file)
+    monkeypatch.setattr(build, "measuring_maker", lambda *_: lambda: Measuring(truths))
+    return tmp_path
+
+
+def test_the_command_prints_groups_of_people_at_equal_expression_with_intervals(films, capsys):
+    code, text, error = evaluated(capsys, "synth-measures", "--data", films, "--out", films / "o")
+    assert code == 0, error
+    for group in ("age older", "age young", "skin dark", "skin light", "sex female", "sex male"):
+        assert re.search(rf"\| {group} \| \d+ \| -?\d\.\d{{3}} \| -?\d\.\d{{3}} to -?\d\.\d{{3}} \|", text), group
+    assert "| skin: light - dark |" in text
+    found = json.loads((films / "o" / "results.json").read_text("utf-8"))
+    skin = found["slices"]["skin"]
+    assert skin["groups"]["light"]["correlation"] > 0.95 and skin["gap"]["interval"][0] > 0  # so large a gap is no luck
+    assert found["floors"]["constant"]["units_correlation"] == 0 and found["floors"]["shuffled_media"]["units_correlation"] < 0.5
+    low, high = found["metrics"]["interval"]
+    assert low <= found["metrics"]["units_correlation"] <= high and found["recipe_hash"] and found["system"] == "emollm encoders"
+    assert evaluated(capsys, "--report", films / "o")[0] == 0
+    assert "People by skin, 1 units that moved in every group" in (films / "o" / "report.md").read_text("utf-8")

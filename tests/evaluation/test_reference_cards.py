@@ -52,7 +52,21 @@ def test_every_card_says_its_protocol_and_scores(name):
     ]
     if card.task == "sentiment":
         references = [Reference(r.id, value=r.value) for r in references]
+    if card.task == "questions":
+        references = [Reference(str(k), key, kind="numerical", question="How many?") for k, key in enumerate("123")]
     assert card.headline in next(iter(floors(card, references).values())).measures
+
+
+def test_the_template_is_a_whole_card_but_no_benchmark(capsys):
+    path = catalog.folder("eval") / "template.toml"
+    card = load_card(str(path))
+    assert isinstance(card, ReferenceCard) and card.labels and path.read_text("utf-8").count("# [ ]") >= 8
+    assert "template" not in CARDS and "template" not in evaluated(capsys, "--list")[1]
+
+
+def test_people_who_were_never_asked_are_not_shown():
+    shown = {name for name, card in CARDS.items() if getattr(card, "show", False)}
+    assert shown == {"open-london", "synth-fec"}
 
 
 def test_a_form_names_one_label_only():

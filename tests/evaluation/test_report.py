@@ -3,14 +3,17 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
+import tiny_data
 from eval_command import evaluated
 
 from emollm.errors import DataError
 from emollm.evaluation.cards import Scored
 from emollm.evaluation.predictions import run
 from emollm.evaluation.report import bins, worst, write_report
+from emollm.evaluation.stills import may_be_shown
 
 NASTY = "<script>alert(1)</script> ![x](http://example.org/a.png) | happy"
 
@@ -96,6 +99,62 @@ def test_reliability_by_hand():
 def test_the_surest_mistake_is_the_worst():
     rows = [{"id": "x", "right": -0.2}, {"id": "y", "right": -0.9}, {"id": "m", "right": -1.0, "missing": True}, {"id": "z", "right": 1.0}]
     assert [r["id"] for r in worst(rows)] == ["y", "x", "m"]
+
+
+def judged_faces(tmp_path, *, show):
+    (tmp_path / "data").mkdir()
+    data = tiny_data.build(tmp_path / "data")
+    card = tmp_path / "own.toml"
+    card.write_text(
+        'name = "own-faces"\nversion = 1\nabout = "rendered faces"\ncorpus = "pics"\nmodality = "face"\nlabels = ["happy", "sad"]\n'
+        f'headline = "accuracy"\nshow = {str(show).lower()}\ncredit = "drawn by us"\n',
+        "utf-8",
+    )
+    said = tmp_path / "said.jsonl"
+    rows = [{"id": f"pics:val:{k}", "prediction": "happy", "scores": {"happy": 0.8, "sad": 0.2}, "prompt": "Which?"} for k in range(12)]
+    said.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return card, data, said
+
+
+@pytest.mark.parametrize("show", [True, False])
+def test_pictures_are_shown_only_where_the_card_allows_it_and_the_data_is_given(tmp_path, capsys, show):
+    card, data, said = judged_faces(tmp_path, show=show)
+    assert evaluated(capsys, card, "--predictions", said, "--data", data, "--out", tmp_path / "o")[0] == 0
+    assert '"prompt": "Which?"' in (tmp_path / "o" / "samples.jsonl").read_text("utf-8")
+    assert evaluated(capsys, "--report", tmp_path / "o")[0] == 0
+    assert "<img" not in (tmp_path / "o" / "report.html").read_text("utf-8")
+    assert evaluated(capsys, "--report", tmp_path / "o", "--data", data)[0] == 0
+    page = (tmp_path / "o" / "report.html").read_text("utf-8")
+    assert page.count("<img") == (6 if show else 0)  # the sad ones were called happy
+    assert ("drawn by us" in page) == show and "seed 0" in page and "python 3." in page
+
+
+def test_a_shipped_card_decides_over_a_file_of_results():
+    assert not may_be_shown({"card": "open-ferplus", "card_file": {"show": True}})
+    assert may_be_shown({"card": "synth-fec-captions"}) and may_be_shown({"card": "nobody-knows", "card_file": {"show": True}})
+
+
+def test_a_browser_shows_the_page_and_asks_for_nothing_else(tmp_path, capsys):
+    if not Path("/usr/bin/chromium").exists() or not Path("/usr/bin/chromedriver").exists():
+        pytest.skip("needs chromium and its driver")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    card, data, said = judged_faces(tmp_path, show=True)
+    evaluated(capsys, card, "--predictions", said, "--data", data, "--out", tmp_path / "o")
+    pages = write_report(tmp_path / "o", data)
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    try:
+        driver.set_page_load_timeout(120)
+        driver.get(pages[1].as_uri())
+        assert driver.execute_script("return [...document.images].map(i => i.naturalHeight)") == [96] * 6
+        asked = driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+        assert [name for name in asked if not name.startswith("data:")] == []
+        assert driver.execute_script("return document.querySelectorAll('svg').length") == 2
+    finally:
+        driver.quit()
 
 
 def test_a_folder_without_results_is_told(tmp_path):

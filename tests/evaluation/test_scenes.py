@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from emollm import weights
-from emollm.evaluation.scenes import follow
+from emollm.evaluation.scenes import follow, score_scenes
 from emollm.synth.scenes import Scene, Standing
 from emollm.values import FaceTrack
 
@@ -36,6 +36,18 @@ def test_faults_are_counted():
     assert gone.missed == 6
     assert follow(scene([both()] * 2), [track({0: (0.0, 0.0, 40.0, 40.0)})]).false == 1
     assert follow(scene([both()] * 3, main=1), [track(dict.fromkeys(range(3), HERE))]).main == 0
+
+
+def test_guesses_that_look_at_no_face_are_floors():
+    # the person at the left is as far from the middle (256, 144) as 127, the other as 74
+    right, wrong = ([track(dict.fromkeys(range(2), box))] for box in (HERE, THERE))
+    scenes = [scene([both()] * 2)] * 3 + [scene([(), ()], main=None)]
+    found = score_scenes(scenes, lambda _: right)
+    assert found["metrics"] == {"main_accuracy": 1.0, "interval": [1.0, 1.0]} and not found["warnings"]
+    assert found["floors"] == {"anybody": {"main_accuracy": 0.5}, "central": {"main_accuracy": 0.0}}
+    found = score_scenes(scenes, lambda _: wrong)
+    assert found["warnings"] == ["main_accuracy 0.000 does not exceed its floor 0.500 (anybody)."]
+    assert score_scenes(scenes[3:], lambda _: [])["metrics"] == {}
 
 
 def test_who_is_hidden_is_not_missed():

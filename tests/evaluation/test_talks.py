@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from eval_command import evaluated
 
 from emollm.chat.echo import EchoBackend
 from emollm.errors import DataError
@@ -50,3 +51,11 @@ def test_every_kind_is_counted_and_a_stopped_run_goes_on(tmp_path):
     assert again["metrics"] == first["metrics"] and len(seen) - asked == len(json.loads(lines[-1])["said"])
     right = [json.loads(line)["right"] for line in lines]
     assert first["metrics"]["right_turns"] == pytest.approx(sum(map(sum, right)) / sum(map(len, right)), abs=1e-4)
+
+
+def test_the_command_needs_no_data_folder_and_no_file_of_answers(tmp_path, capsys):
+    code, out, _ = evaluated(capsys, "open-talks", "--system", "echo", "--limit", 6, "--out", tmp_path)
+    assert code == 0 and "| open-talks | ours | 6 | right_throughout |" in out
+    assert json.loads((tmp_path / "results.json").read_text("utf-8"))["kinds"]
+    code, _, err = evaluated(capsys, "open-talks", "--predictions", __file__, "--out", tmp_path)
+    assert code == 2 and "hangs on the answer before" in err

@@ -5,10 +5,11 @@ import json
 import pytest
 from eval_command import evaluated
 
+from emollm import catalog
 from emollm.errors import DataError
-from emollm.evaluation.cards import Scored
+from emollm.evaluation.cards import Scored, load_card
 from emollm.evaluation.predictions import run
-from emollm.evaluation.versus import versus
+from emollm.evaluation.versus import card_of, versus
 
 CARD = Scored(name="own", version=1, about="", labels=("happy", "sad"), headline="accuracy")
 TRUTH = ["happy", "sad"] * 20
@@ -61,3 +62,16 @@ def test_what_cannot_be_compared_is_told(tmp_path):
         versus(system(tmp_path, "c", {0: "happy"}), system(tmp_path, "d", {1: "happy"}))
     with pytest.raises(DataError, match="results of own twice"):
         versus(tmp_path, one)
+
+
+@pytest.mark.parametrize("name", [n for n in catalog.names("eval") if isinstance(load_card(n), Scored)])
+def test_results_of_every_kind_of_card_can_be_compared(name):
+    card = load_card(name)
+    again = card_of({"card": name, "card_version": 1, "headline": card.headline, "card_file": card.model_dump(mode="json")}, [])
+    assert (again.name, again.task, again.labels, again.headline, again.folds) == (
+        card.name,
+        card.task,
+        card.labels,
+        card.headline,
+        card.folds,
+    )

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from emollm.chat.backend import Reply
 from emollm.errors import BackendError, EmollmError
 from emollm.evaluation.events import Movement
+from emollm.evaluation.judges.overlap import Kind
 from emollm.evaluation.judges.records import Records, key_of
 from emollm.evaluation.judges.verdict import Verdict
 from emollm.evaluation.judges.wording import phrase
@@ -29,6 +30,14 @@ SYSTEM = (
     '{"verdicts": [{"claim": 1, "verdict": "entailed", "by": [2]}]}. '
     '"by" lists the events that entail the claim and is empty unless the verdict is "entailed". Give every claim once, in order.'
 )
+
+_SAME = 'Answer with one JSON object and nothing else: {"overlap": N}, N a whole number from 0 (nothing) to 10 (all of it).'
+OVERLAP: dict[Kind, str] = {
+    "clues": "Two texts describe the emotion of one person in one clip. Say how much of the evidence that the first gives (face, voice, "
+    f"words, situation) the second gives as well, and whether it reads it the same way. {_SAME}",
+    "emotion": "Two texts describe the emotion of one person in one clip. Reduce each to the emotions the person really feels by it, then "
+    f"say how far the two agree; a feeling that is hidden counts, not what is only shown. {_SAME}",
+}
 
 
 class Chatty(Protocol):
@@ -86,7 +95,7 @@ class EndpointJudge:
             return [Verdict("neutral") for _ in claims]
         messages = [Message("system", SYSTEM), Message("user", _question(premises, claims))]
         for _ in range(TRIES):
-            said = self._reply(messages, len(claims))
+            said = self._reply(messages, TOKENS + TOKENS_A_CLAIM * len(claims))
             try:
                 return read_verdicts(said, len(premises), len(claims))
             except ValueError as fault:
@@ -95,7 +104,25 @@ class EndpointJudge:
         self.failures += 1
         return [Verdict("neutral", failed=True) for _ in claims]
 
-    def _reply(self, messages: Sequence[Message], claims: int) -> str:
+    def overlap(self, kind: Kind, reference: str, answer: str) -> int | None:
+        """See `overlap.Overlaps`; an empty answer shares nothing and is not asked about.
+
+        Raises:
+            EmollmError: The records lack the reply and nobody may be asked.
+        """
+        if not answer.strip():
+            return 0
+        messages = [Message("system", OVERLAP[kind]), Message("user", f"First:\n{reference}\n\nSecond:\n{answer}")]
+        for _ in range(TRIES):
+            said = self._reply(messages, TOKENS)
+            found = re.fullmatch(r'(?:```(?:json)?)?\s*\{\s*"overlap"\s*:\s*(\d{1,2})\s*\}\s*(?:```)?', said.strip())
+            if found is not None and int(found[1]) <= 10:
+                return int(found[1])
+            messages = [*messages, Message("assistant", said or "(nothing)"), Message("user", f"That was not the JSON asked for. {_SAME}")]
+        self.failures += 1
+        return None
+
+    def _reply(self, messages: Sequence[Message], tokens: int) -> str:
         key = key_of(self._model, messages)
         known = self._records.find(key)
         if known is not None:
@@ -105,7 +132,7 @@ class EndpointJudge:
         self.asked += 1
         row: dict[str, Any] = {"key": key, "model": self._model, "messages": [[m.role, m.text] for m in messages]}
         try:
-            said = self._backend.reply(messages, Sampling(max_new_tokens=TOKENS + TOKENS_A_CLAIM * claims, repetition_penalty=1.0)).text()
+            said = self._backend.reply(messages, Sampling(max_new_tokens=tokens, repetition_penalty=1.0)).text()
         except BackendError as error:
             if error.code in {"model_not_found", "invalid_api_key"}:
                 raise

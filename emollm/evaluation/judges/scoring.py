@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from emollm.evaluation.captions import common
 from emollm.evaluation.comparison import cohen_kappa, exact_agreement
 from emollm.evaluation.events import Movement, movements
 from emollm.evaluation.judges.rules import RulesJudge
 from emollm.evaluation.judges.verdict import Judge, Verdict
+from emollm.evaluation.results import found_in, rewrite, samples_of
 from emollm.evaluation.temporal import autodq, largest_matching
-from emollm.evaluation.versus import found_in, samples_of
+
+
+@runtime_checkable
+class Likens(Protocol):
+    """A judge that also says how alike two texts are."""
+
+    def likeness(self, found: str, reference: str) -> float:
+        """From 0 to 1."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ def judge_results(judge: Judge, folder: Path) -> list[dict[str, Any]]:
             continue
         row = {"card": results["card"], **judge_rows(judge, rows)}
         results.setdefault("judges", {})[judge.name] = {k: v for k, v in row.items() if k != "card"}
-        (home / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        rewrite(home, results)
         found.append(row)
     return found
 
@@ -84,8 +92,14 @@ def judge_rows(judge: Judge, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any
         "judge": judge.name, "n": len(rows), **_scores(mine), "verdicts": sum(len(j.all) for j in mine), "failed_verdicts": failed,
         "failures": getattr(judge, "failures", 0), "agreement": agreement(mine, rules),
     }  # fmt: skip
+    texts = [(str(r.get("prediction") or ""), str(r["captions"][0])) for r in rows]
+    if isinstance(judge, Likens):
+        result["similarity"] = round(sum(judge.likeness(a, b) for a, b in texts) / len(texts), 4)
     if not hasattr(judge, "failures") and len(rows) > 1:  # an endpoint costs; its floor would cost as much as its score
         result["another_answer"] = _scores([judge_caption(judge, truths[k], said[other[k]]) for k in range(len(rows))])
+        if isinstance(judge, Likens):
+            crossed = [judge.likeness(texts[other[k]][0], texts[k][1]) for k in range(len(rows))]
+            result["another_answer"]["similarity"] = round(sum(crossed) / len(crossed), 4)
     return result
 
 
