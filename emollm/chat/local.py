@@ -27,6 +27,7 @@ from emollm.engine.engine import Engine
 from emollm.engine.prefixes import Owner
 from emollm.engine.sampler import TokenChoice
 from emollm.engine.settings import EXACT, EngineSettings
+from emollm.engine.text import token_bytes
 from emollm.errors import BackendError
 from emollm.media.decode import digest_of
 from emollm.model.llm import PLAIN, Hold
@@ -269,7 +270,13 @@ class LocalBackend:
         """Log-probabilities in words: each token's text, its own value, and the likeliest ones with theirs."""
         tokenizer = self._parts.tokenizer
         return [
-            {"token": tokenizer.decode([c.token]), "logprob": c.logprob, "top": [(tokenizer.decode([t]), p) for t, p in c.top]}
+            {
+                "token": tokenizer.decode([c.token]),
+                "logprob": c.logprob,
+                "bytes": token_bytes(tokenizer, c.token),
+                "top": [(tokenizer.decode([t]), p) for t, p in c.top],
+                "top_bytes": [token_bytes(tokenizer, t) for t, _ in c.top],
+            }
             for c in choices
         ]
 

@@ -21,6 +21,8 @@ STATUS: Mapping[str, int] = {  # of error codes; all others are the client's to 
     "image_too_large": 413,
     "media_too_long": 413,
     "unsupported_media": 415,
+    "decoder_failed": 500,
+    "decode_timeout": 504,
     "server_busy": 429,
     "deadline_exceeded": 504,
     "backend_failed": 500,
@@ -30,6 +32,9 @@ STATUS: Mapping[str, int] = {  # of error codes; all others are the client's to 
     "weights_unavailable": 503,
 }
 TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+RETRY_AFTER_S = 2
 
 
 class ApiError(EmollmError):
@@ -47,7 +52,11 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, EmollmError):
-        return ApiError(STATUS.get(error.code, 400), str(error), code=error.code)
+        status = STATUS.get(error.code, 400)
+        headers = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else None
+        return ApiError(status, str(error), code=error.code, headers=headers)
+    if isinstance(error.__cause__, ApiError):  # raised while the body was read, and wrapped on the way
+        return error.__cause__
     if isinstance(error, RequestValidationError):
         return _invalid(error.errors())
     if isinstance(error, HTTPException):
