@@ -29,7 +29,7 @@ from emollm.engine.sampler import TokenChoice
 from emollm.engine.settings import EXACT, EngineSettings
 from emollm.engine.text import token_bytes
 from emollm.errors import BackendError
-from emollm.media.decode import digest_of
+from emollm.media.decode import Opener, digest_of
 from emollm.model.llm import PLAIN, Hold
 from emollm.sights import chosen
 from emollm.values import Analysis, Message, Sampling, Usage
@@ -155,6 +155,10 @@ class LocalBackend:
             self._seen.pop(digest, None)
             self._forgotten += 1
         self._engine.forget(digest)
+
+    def open_with(self, opened: Opener) -> None:
+        """Have files opened in another way, e.g. in another process."""
+        self._parts.perception.opened = opened
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """See ChatBackend. Clips are analysed before the first piece is written."""

@@ -20,6 +20,7 @@ STATUS: Mapping[str, int] = {  # of error codes; all others are the client's to 
     "model_not_found": 404,
     "image_too_large": 413,
     "media_too_long": 413,
+    "media_too_large": 413,
     "unsupported_media": 415,
     "decoder_failed": 500,
     "decode_timeout": 504,

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from emollm.chat.backend import ChatBackend
+from emollm.media.guarded import Confinement, Guard, available
 from emollm.serving import analysis_routes, chat_routes, file_routes, status_routes
 from emollm.serving.errors import install_handlers
 from emollm.serving.fetch import Fetcher
@@ -22,6 +23,7 @@ def build_server(
     api_key: str | Sequence[str] | None = None,
     limits: Limits | None = None,
     fetcher: Fetcher | None = None,
+    guarded: bool = True,
 ) -> FastAPI:
     """An OpenAI-compatible server around a backend; its `state.service` tells how busy it is.
 
@@ -30,6 +32,7 @@ def build_server(
         api_key: One or several; asked for on every address but /health and /ready. Uploads and jobs belong to the key that made them.
         limits: What the server takes on; the defaults suit one CPU.
         fetcher: Where clips by URL come from; they are refused if None.
+        guarded: Decode clips in a process of their own, where the backend and the system can.
 
     Raises:
         ApiError: If clips cannot be stored on this machine.
@@ -38,11 +41,16 @@ def build_server(
 
     limits = limits or Limits()
     service = Service(backend, limits, fetcher)
+    guard = _guard(backend, limits, service) if guarded else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if guard is not None:
+            guard.warm()
         yield
         service.close()
+        if guard is not None:
+            guard.close()
 
     app = FastAPI(title="emollm", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.service = service
@@ -52,3 +60,15 @@ def build_server(
     keys = [api_key] if isinstance(api_key, str) else list(api_key or ())
     app.add_middleware(Gate, api_keys=keys, limits=limits, meters=service.meters)
     return app
+
+
+def _guard(backend: ChatBackend, limits: Limits, service: Service) -> Guard | None:
+    """Decoding processes for a backend; None where there can be none."""
+    open_with = getattr(backend, "open_with", None)
+    if open_with is None or not available():
+        return None
+    confinement = Confinement(wall_s=limits.decode_s, cpu_s=2 * limits.decode_s, memory_mb=limits.decode_memory_mb, seconds=limits.clip_s)
+    guard = Guard(confinement)
+    open_with(guard.open)
+    service.meters.watch({"emollm_decoder_failures_total": lambda: float(guard.failures)})
+    return guard

@@ -1,4 +1,4 @@
-"""What needs a real engine behind the server: seeds, several choices, log-probabilities, answers of a schema. The model is random and tiny."""
+"""What needs a real engine behind the server: seeds, choices, log-probabilities, answers of a schema. The model is random and tiny."""
 
 import json
 import math

@@ -134,7 +134,12 @@ def test_too_large_and_too_many(anna, address):
 
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
-    [(b"{}", "application/json", 415), (b"junk", "multipart/form-data", 400), (b"junk", "multipart/form-data; boundary=x", 400), (b"", "", 400)],
+    [
+        (b"{}", "application/json", 415),
+        (b"junk", "multipart/form-data", 400),
+        (b"junk", "multipart/form-data; boundary=x", 400),
+        (b"", "", 400),
+    ],
 )
 def test_forms_that_cannot_be_read(address, body, kind, status):
     headers = {"authorization": "Bearer anna"} | ({"content-type": kind} if kind else {})
@@ -191,7 +196,9 @@ def test_every_form_of_a_transcript(anna):
 
 def test_silence_is_an_empty_text_and_a_picture_an_error(anna):
     silent = ("a.wav", clips.wav(hz=0.0))
-    told = {form: anna.audio.transcriptions.create(model=MODEL, file=silent, response_format=form) for form in ("json", "text", "srt", "vtt")}
+    told = {
+        form: anna.audio.transcriptions.create(model=MODEL, file=silent, response_format=form) for form in ("json", "text", "srt", "vtt")
+    }
     assert (told["json"].text, told["text"].strip(), told["srt"], told["vtt"]) == ("", "", "", "WEBVTT\n")
     assert anna.audio.transcriptions.create(model=MODEL, file=silent, response_format="verbose_json").segments == []
     for content, code in ((clips.png(), "no_sound"), (b"junk", "media_unreadable"), (b"", "media_unreadable")):
@@ -211,7 +218,9 @@ def test_transcriptions_refuse_and_name(anna, address):
         anna.audio.transcriptions.create(model=MODEL, file=("a.wav", clips.wav()), stream=True)
     assert caught.value.param == "stream"
     form = {"model": MODEL, "chunking_strategy": "auto"}
-    response = httpx.post(f"{address}/audio/transcriptions", data=form, files={"file": clips.wav()}, headers={"authorization": "Bearer anna"})
+    response = httpx.post(
+        f"{address}/audio/transcriptions", data=form, files={"file": clips.wav()}, headers={"authorization": "Bearer anna"}
+    )
     assert response.headers["x-emollm-ignored"] == "chunking_strategy" and json.loads(response.text)["text"]
 
 

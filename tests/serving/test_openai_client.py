@@ -253,7 +253,11 @@ def test_failing_before_the_first_piece_has_its_own_status(client):
         ({"extra_body": {"media_options": {"fps": -1, "start": "NaN"}}}, "media_options", "unsupported_parameter"),
         ({"response_format": {"type": "json_object"}}, None, "invalid_request"),
         ({"response_format": {"type": "yaml"}}, "response_format", "invalid_value"),
-        ({"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"x": "y" * 40_000}}}}, "response_format", "schema_too_large"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"x": "y" * 40_000}}}},
+            "response_format",
+            "schema_too_large",
+        ),
         ({"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]}, "messages[0].content[0].file", "invalid_value"),
         ({"max_tokens": 0}, "max_tokens", "invalid_value"),
         ({"temperature": 3}, "temperature", "invalid_value"),
