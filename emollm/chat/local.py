@@ -92,7 +92,7 @@ class LocalBackend:
             adapters: Folder of trained adapters; the shipped ones if None.
             threads: For torch and the engine; their own choice if None.
             hold: How the language model is held in memory.
-            engine: Name of a core ("auto", "torch", "openvino"), or all choices.
+            engine: "auto", "torch", "openvino", "fast" (weights in 8 bits), or all choices.
 
         Raises:
             RecipeError: Unknown or faulty recipe.
@@ -101,7 +101,7 @@ class LocalBackend:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        settings = EngineSettings(core=engine) if isinstance(engine, str) else engine
+        settings = EngineSettings.named(engine) if isinstance(engine, str) else engine
         return cls(build(system, scale, adapters=adapters, hold=hold), replace(settings, threads=settings.threads or threads))
 
     @property

@@ -139,7 +139,7 @@ def measure_decoding(system: str, scale: str, threads: int | None, engine: str =
         else:
             model = EmotionModel.from_adapters(shipped_folder(recipe, scale), llm_folder=folder)
         model.merge()
-        return decode_figures(model.causal.eval(), tokenizer, settings=EngineSettings(core=engine, threads=threads))
+        return decode_figures(model.causal.eval(), tokenizer, settings=EngineSettings.named(engine, threads))
 
 
 def measure_alone(path: Path, system: str, scale: str, threads: int | None) -> dict[str, float]:

@@ -117,7 +117,9 @@ def _param(loc: Sequence[int | str]) -> str | None:
     """`("body", "messages", 0, "content", "parts", 1, "image_url", "image_url", "url")` to `messages[0].content[1].image_url.url`."""
     path, after_parts = "", 0
     for step in loc[1:]:
-        if step in ("text-only", "parts"):
+        if path == "response_format" and step in ("text", "json_object", "json_schema"):  # the kind of the form, told by pydantic
+            path += "."
+        elif step in ("text-only", "parts"):
             after_parts = 2 if step == "parts" else 0
         elif isinstance(step, int):
             path += f"[{step}]"
@@ -125,5 +127,5 @@ def _param(loc: Sequence[int | str]) -> str | None:
         elif after_parts == 1:  # the kind of the part, repeated by pydantic
             after_parts = 0
         else:
-            path += f".{step}" if path else step
-    return path or None
+            path += f".{step}" if path and not path.endswith(".") else step
+    return path.rstrip(".") or None

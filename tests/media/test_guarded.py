@@ -101,7 +101,7 @@ def test_a_process_that_does_not_answer_is_given_up(tmp_path):
 
 
 def test_memory_is_bounded(tmp_path):
-    guard = Guard(Confinement(memory_mb=650))
+    guard = Guard(Confinement(memory_mb=520))
     big = written(tmp_path, clips.png(size=(7000, 7000)))
     with pytest.raises(MediaError) as caught:
         decode_clip(big, Limits(image_pixels=10**9), opened=guard.open)
