@@ -130,7 +130,7 @@ class Fetcher:
         assert isinstance(response, httpx.Response)
         size = 0
         with storing(), to.open("wb") as out:
-            for chunk in response.iter_raw(65_536):
+            for chunk in response.iter_raw():  # as it comes: filling a chunk would wait for a slow server
                 size += len(chunk)
                 if size > self._limits.fetch_bytes:
                     raise self._too_large(param)

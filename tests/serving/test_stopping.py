@@ -1,5 +1,6 @@
 """Stopping a server that is busy, and clients that never finish what they began to send. The server is a process of its own."""
 
+import base64
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import clips
 import httpx
 import pytest
 from servers import client_of
@@ -27,7 +29,7 @@ import os
 logging.basicConfig(level=logging.INFO)
 limits = Limits(grace_s=30.0, header_s=1.0, upload_s=2.0)
 with _listen("127.0.0.1", 0) as listener:
-    app = build_server(EchoBackend(delay_s=float(sys.argv[1])), limits=limits, guarded=False)
+    app = build_server(EchoBackend(delay_s=float(sys.argv[1])), limits=limits, guarded=sys.argv[2] == "guarded")
     print(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", flush=True)
     server = Server(app, limits)
     server.run(sockets=[listener])
@@ -41,10 +43,10 @@ WAIT_S = 90
 
 
 @contextmanager
-def running(tmp_path, delay_s=0.02):
+def running(tmp_path, delay_s=0.02, decoding="here"):
     env = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        [sys.executable, "-c", START, str(delay_s)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+        [sys.executable, "-c", START, str(delay_s), decoding], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     ) as process:
         try:
             url = process.stdout.readline().strip()
@@ -153,3 +155,27 @@ def test_slow_bodies_are_answered_408(tmp_path, kind):
                 said += piece
         assert b" 408 " in said.split(b"\r\n")[0] and json.loads(said.partition(b"\r\n\r\n")[2])["error"]["code"] == "upload_timeout"
         assert client.models.list().data
+
+
+@pytest.mark.slow
+def test_a_thousand_requests_leave_memory_threads_and_files_as_they_were(tmp_path):
+    clip = base64.b64encode(clips.wav()).decode()
+    sound = {"type": "input_audio", "input_audio": {"data": clip, "format": "wav"}}
+    with running(tmp_path, delay_s=0, decoding="guarded") as (_, url, client):
+
+        def some(count):
+            for i in range(count):
+                content = [sound] if i % 10 == 0 else f"number {i}"
+                answer = client.chat.completions.create(model="echo", messages=[{"role": "user", "content": content}], stream=i % 2 == 0)
+                assert len(list(answer)) > 1
+
+        def state():
+            lines = (line.rsplit(" ", 1) for line in httpx.get(url.removesuffix("/v1") + "/metrics").text.splitlines())
+            told = {name: float(value) for name, value in lines if name.startswith("process_")}
+            return told["process_resident_memory_bytes"], told["process_open_fds"], told["process_threads"]
+
+        some(200)
+        before = state()
+        some(1000)
+        after = state()
+    assert after[0] < 1.05 * before[0] and after[1] <= before[1] + 2 and after[2] <= before[2] + 1, (before, after)
