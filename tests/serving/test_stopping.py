@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -45,9 +46,12 @@ WAIT_S = 90
 @contextmanager
 def running(tmp_path, delay_s=0.02, decoding="here"):
     env = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", START, str(delay_s), decoding], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
-    ) as process:
+    command = [sys.executable, "-c", START, str(delay_s), decoding]
+    with (
+        tempfile.TemporaryFile("w+") as log,  # a pipe that nobody reads would fill up and stop the server
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=env) as process,
+    ):
+        process.log = log
         try:
             url = process.stdout.readline().strip()
             with client_of(url) as client:
@@ -97,7 +101,9 @@ def test_what_runs_ends_and_new_work_is_refused(tmp_path):
         for thread in threads:
             thread.join(WAIT_S)
         assert [len(words.split()) for words in said] == [106, 106]
-        out, log = process.communicate(timeout=WAIT_S)
+        out, _ = process.communicate(timeout=WAIT_S)
+        process.log.seek(0)
+        log = process.log.read()
     assert process.returncode == 0 and "left" in out and "Traceback" not in log
     assert list(tmp_path.iterdir()) == []
 
