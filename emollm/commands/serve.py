@@ -14,6 +14,8 @@ from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_back
 from emollm.errors import EmollmError
 from emollm.lazy import need
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def serve(
     *,
@@ -28,6 +30,10 @@ def serve(
     media_host: Annotated[
         list[str] | None,
         typer.Option(help="Host that clips may be fetched from by URL, as media.example.org; may be given several times. None by default."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Web page whose scripts may ask, as https://app.example.org; may be given several times. None by default."),
     ] = None,
     system: Annotated[str, typer.Option(help='Name of a system, path to a .toml, or "echo" for a backend without weights.')] = "emollm",
     scale: Annotated[str, typer.Option(help="toy, mini or full.")] = "mini",
@@ -57,7 +63,14 @@ def serve(
     with listener:
         limits = Limits()
         backend = load_backend(system, scale, threads, adapters, bits, device_map, engine)
-        app = build_server(backend, api_key=keys, limits=limits, fetcher=Fetcher(media_host or (), limits))
+        app = build_server(
+            backend,
+            api_key=keys,
+            limits=limits,
+            fetcher=Fetcher(media_host or (), limits),
+            hosts=LOOPBACK if not keys and _is_loopback(host) else None,
+            origins=cors_origin or (),
+        )
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
         shown = f"[{host}]" if ":" in host else host

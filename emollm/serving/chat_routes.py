@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fastapi import APIRouter, Request
@@ -127,9 +127,5 @@ def _together(runs: Sequence[Callable[[], None]], stop: Callable[[], None]) -> N
     guarded(runs[0])
     for thread in threads:
         thread.join()
-    for failure in _first(failures):
-        raise failure
-
-
-def _first(failures: Sequence[BaseException]) -> Iterator[BaseException]:
-    yield from failures[:1]
+    if failures:
+        raise failures[0]

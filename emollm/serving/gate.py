@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,13 +32,26 @@ class Gate:
         api_keys: One of them is asked for on every address but /health and /ready; none: nobody is asked.
         limits: Of bodies.
         meters: Count requests.
+        hosts: Names that the server may be called by; any if None. A page elsewhere can make its own name mean this machine.
+        origins: Web pages that may ask where no key is needed, as `https://app.example.org`.
     """
 
-    def __init__(self, app: ASGIApp, *, api_keys: Sequence[str], limits: Limits, meters: Meters) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        api_keys: Sequence[str],
+        limits: Limits,
+        meters: Meters,
+        hosts: Collection[str] | None = None,
+        origins: Collection[str] = (),
+    ) -> None:
         self._app = app
         self._keys = [key.encode() for key in api_keys]
         self._limits = limits
         self._meters = meters
+        self._hosts = None if hosts is None else frozenset(hosts)
+        self._origins = frozenset(origins)
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +74,7 @@ class Gate:
         body = _Body(self._limits, receive)
         headers = dict(scope["headers"])
         try:
+            self._check_page(headers)
             scope["state"]["owner"] = self._owner(scope["path"], headers)
             await self._let_through(scope, headers, body, tell)
         except Exception as error:  # noqa: BLE001  (the last resort: an error object instead of a dropped connection)
@@ -101,6 +115,17 @@ class Gate:
             await self._app(scope, body.replayed(await body.whole(limit)), tell)
         finally:
             self._held -= claim
+
+    def _check_page(self, headers: Mapping[bytes, bytes]) -> None:
+        """Without a key, web pages could have their visitors' browsers ask this server; only those that were named may."""
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        name = host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+        if self._hosts is not None and name not in self._hosts:
+            raise ApiError(403, f"this server is not called {name[:80]!r}; ask it at 127.0.0.1.", code="host_not_allowed")
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if origin and not self._keys and origin not in self._origins:
+            message = f"web pages of {origin[:80]!r} may not ask this server; name them with --cors-origin, or set an API key."
+            raise ApiError(403, message, code="origin_not_allowed")
 
     def _owner(self, path: str, headers: Mapping[bytes, bytes]) -> str:
         """Whose request it is, told from the key without holding it."""

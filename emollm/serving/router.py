@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from emollm.chat.backend import ChatBackend
 from emollm.media.guarded import Confinement, Guard, available
@@ -24,6 +25,8 @@ def build_server(
     limits: Limits | None = None,
     fetcher: Fetcher | None = None,
     guarded: bool = True,
+    hosts: Collection[str] | None = None,
+    origins: Sequence[str] = (),
 ) -> FastAPI:
     """An OpenAI-compatible server around a backend; its `state.service` tells how busy it is.
 
@@ -33,6 +36,8 @@ def build_server(
         limits: What the server takes on; the defaults suit one CPU.
         fetcher: Where clips by URL come from; they are refused if None.
         guarded: Decode clips in a process of their own, where the backend and the system can.
+        hosts: Names that the server may be called by; any if None.
+        origins: Web pages whose scripts may ask and read answers, as `https://app.example.org`; none by default.
 
     Raises:
         ApiError: If clips cannot be stored on this machine.
@@ -58,7 +63,15 @@ def build_server(
         app.include_router(part.router)
     install_handlers(app)
     keys = [api_key] if isinstance(api_key, str) else list(api_key or ())
-    app.add_middleware(Gate, api_keys=keys, limits=limits, meters=service.meters)
+    app.add_middleware(Gate, api_keys=keys, limits=limits, meters=service.meters, hosts=hosts, origins=origins)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["authorization", "content-type"],
+            expose_headers=["x-request-id", "x-emollm-ignored", "retry-after"],
+        )
     return app
 
 

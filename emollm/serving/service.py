@@ -24,7 +24,7 @@ from emollm.serving.schema import OpenRequest
 from emollm.serving.uploads import Uploads
 
 ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorResponse} for code in (400, 401, 404, 408, 409, 413, 415, 429, 500, 503, 504, 507)
+    code: {"model": ErrorResponse} for code in (400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503, 504, 507)
 }
 
 
