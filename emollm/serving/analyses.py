@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emollm.chat.backend import ChatBackend
+from emollm.errors import MediaError
 from emollm.exports.tables import FACE_HEADER, STRETCH_HEADER, Row, face_rows, stretch_rows, to_csv
+from emollm.media.decode import digest_of
 from emollm.serving.answers import ClipResult, ErrorBody, JobObject, JobProgress
 from emollm.serving.errors import ApiError, as_api_error, error_object, log_fault
 from emollm.serving.extension import analysis_response
@@ -60,11 +62,20 @@ class Analyses:
         backend: Measures.
         folder: Where clips and results lie; private.
         limits: How many and how long.
+        let_go: Called with a clip's path and digest once it has been measured.
         clock: Seconds since the epoch.
     """
 
-    def __init__(self, backend: ChatBackend, folder: Path, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        backend: ChatBackend,
+        folder: Path,
+        limits: Limits,
+        let_go: Callable[[Path, str], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._backend = backend
+        self._let_go = let_go
         self._folder = folder
         self._limits = limits
         self._clock = clock
@@ -189,8 +200,8 @@ class Analyses:
                 results.append(_left_out(index))
                 continue
             results.append(self._one(job, clips, index, path, stretches, faces))
-            with suppress(Exception):  # the results are what is kept of a clip, nothing else
-                self._backend.forget(path)
+            with suppress(OSError, MediaError):  # the job was deleted meanwhile
+                self._let_go(path, digest_of(path))  # the results are what is kept of a clip, nothing else
             path.unlink(missing_ok=True)
             with self._lock:
                 job.done = index + 1

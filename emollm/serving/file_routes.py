@@ -87,10 +87,7 @@ async def transcribe(
     def work(job: Job) -> Analysis:
         with shelf.received([turn]) as asked:
             (path,) = asked.claims
-            try:
-                return service.backend.analyze(path)
-            finally:
-                service.backend.forget(path)
+            return service.backend.analyze(path)  # and forgotten when the upload is deleted
 
     try:
         _, analysis = await finish(request, service.submit(work))

@@ -44,7 +44,7 @@ class Service:
         self.fetcher = fetcher or Fetcher((), limits)
         self.folder = private_folder()
         self.uploads = Uploads(self.folder, limits, backend.forget)
-        self.analyses = Analyses(backend, self.folder, limits)
+        self.analyses = Analyses(backend, self.folder, limits, self.uploads.let_go)
         self.meters = Meters()
         self.stopping = False
         self._since = int(time.time())

@@ -5,6 +5,7 @@ Names are told back to their owner and nobody else; on disk a file is called by 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -33,6 +34,7 @@ class Kept:
     owner: str
     told: FileObject
     path: Path
+    digest: str  # sha256 of its content
 
 
 class Uploads:
@@ -64,14 +66,14 @@ class Uploads:
         path = self._folder / key
         try:
             with storing():
-                size = self._copy(source, path)
+                size, digest = self._copy(source, path)
             now = int(self._clock())
             told = FileObject(
                 id=key, bytes=size, created_at=now, expires_at=now + int(self._limits.keep_s), filename=filename[:255], purpose=purpose
             )
             with self._lock:
                 self._check_room(owner, size)
-                self._kept[key] = Kept(owner, told, path)
+                self._kept[key] = Kept(owner, told, path, digest)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -130,6 +132,14 @@ class Uploads:
         for kept in old:
             self._drop(kept)
 
+    def let_go(self, path: Path, digest: str) -> None:
+        """Drop what was measured in a file, unless an upload with the same content is still here."""
+        with self._lock:
+            held = any(kept.digest == digest for kept in self._kept.values())
+        if not held:
+            with suppress(Exception):  # whatever a backend says, the file goes
+                self._forget(path)
+
     def size(self) -> tuple[int, int]:
         """How many files and bytes there are."""
         with self._lock:
@@ -139,19 +149,19 @@ class Uploads:
         with self._lock:
             if self._kept.pop(kept.told.id, None) is None:
                 return
-        with suppress(Exception):  # whatever a backend says, the file goes
-            self._forget(kept.path)
+        self.let_go(kept.path, kept.digest)
         kept.path.unlink(missing_ok=True)
 
-    def _copy(self, source: BinaryIO, path: Path) -> int:
-        size = 0
+    def _copy(self, source: BinaryIO, path: Path) -> tuple[int, str]:
+        size, digest = 0, hashlib.sha256()
         with path.open("xb") as out:
             while chunk := source.read(CHUNK):
                 size += len(chunk)
                 if size > self._limits.file_bytes:
                     raise file_too_large(self._limits)
                 out.write(chunk)
-        return size
+                digest.update(chunk)
+        return size, digest.hexdigest()
 
     def _check_room(self, owner: str, size: int) -> None:
         mine = [kept.told.bytes for kept in self._kept.values() if kept.owner == owner]

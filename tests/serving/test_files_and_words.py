@@ -194,6 +194,19 @@ def test_every_form_of_a_transcript(anna):
     assert list(anna.files.list()) == []  # what was heard is not kept
 
 
+def test_what_is_heard_in_an_upload_is_measured_once(anna, backend):
+    content = clips.wav(hz=300.0)
+    file, before = put(anna, content), backend.decodes
+    anna.chat.completions.create(model=MODEL, messages=part_of(file.id))
+    anna.audio.transcriptions.create(model=MODEL, file=("a.wav", content))
+    anna.chat.completions.create(model=MODEL, messages=part_of(file.id))
+    assert backend.decodes == before + 1
+    anna.files.delete(file.id)
+    anna.audio.transcriptions.create(model=MODEL, file=("a.wav", content))
+    anna.audio.transcriptions.create(model=MODEL, file=("a.wav", content))
+    assert backend.decodes == before + 3  # forgotten each time
+
+
 def test_silence_is_an_empty_text_and_a_picture_an_error(anna):
     silent = ("a.wav", clips.wav(hz=0.0))
     told = {
