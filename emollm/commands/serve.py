@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
 import socket
 from typing import Annotated
@@ -49,6 +48,7 @@ def serve(
     need("fastapi", extra="serve")
     from emollm.serving.fetch import Fetcher
     from emollm.serving.limits import Limits
+    from emollm.serving.logs import start_log
     from emollm.serving.router import build_server
     from emollm.serving.running import Server
 
@@ -71,8 +71,7 @@ def serve(
             hosts=LOOPBACK if not keys and _is_loopback(host) else None,
             origins=cors_origin or (),
         )
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        start_log()
         shown = f"[{host}]" if ":" in host else host
         print(f"emollm serves {system} at http://{shown}:{listener.getsockname()[1]}/v1  (stop with Ctrl+C)", flush=True)
         server = Server(app, limits)

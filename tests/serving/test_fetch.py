@@ -1,7 +1,6 @@
 """Clips by URL: who may be asked, and what a bad server on the other side can do. A canary here counts who really connected."""
 
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -171,10 +170,8 @@ def test_bad_servers(canary, tmp_path, path, code, status):
 
 @pytest.mark.parametrize("path", ["slow", "silent"])
 def test_slow_servers_are_given_up(canary, tmp_path, path):
-    began = time.monotonic()
     with refused("fetch_timeout", 504):
         fetcher(canary, limits=Limits(fetch_s=0.5)).fetch(f"http://{HOST}:{canary.port}/{path}", tmp_path / "a", "here")
-    assert time.monotonic() - began < 60  # and not the 900 s of an answer
 
 
 def test_nobody_there(tmp_path):

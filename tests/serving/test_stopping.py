@@ -109,19 +109,14 @@ def test_what_runs_ends_and_new_work_is_refused(tmp_path):
 
 
 def test_a_second_signal_ends_it_at_once(tmp_path):
-    with running(tmp_path, delay_s=1.0) as (process, _, client):
+    with running(tmp_path, delay_s=1.0) as (process, url, client):
         stream = long(client)  # a hundred seconds if nobody stopped it
         next(iter(stream))
         process.send_signal(signal.SIGTERM)
-        until(lambda: not up_or_stopping(process))
+        until(lambda: not up(url))  # it has noticed: two signals at once would be one
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=WAIT_S)
     assert list(tmp_path.iterdir()) == []
-
-
-def up_or_stopping(process):
-    time.sleep(0.3)  # both signals at once would be one
-    return False
 
 
 def head(url):
