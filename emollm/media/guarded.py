@@ -161,7 +161,7 @@ class GuardedReel:
         self.expected, self.duration_s = int(said["expected"]), float(said["duration_s"])
         self.warnings = tuple(str(warning) for warning in said["warnings"])
 
-    def _next(self, *wanted: str) -> tuple[dict[str, Any], bytes]:
+    def _next(self, *wanted: str) -> tuple[dict[str, Any], bytearray]:
         """The next message, which must be one of those wanted."""
         most = max(4 * self._limits.side_px**2, round(4 * AUDIO_HZ * (self._limits.seconds + 2)))
         began = time.monotonic()
@@ -230,7 +230,7 @@ class _Process:
         except OSError:
             return
 
-    def read(self, within_s: float, most: int) -> tuple[dict[str, Any], bytes]:
+    def read(self, within_s: float, most: int) -> tuple[dict[str, Any], bytearray]:
         """The next message and what follows it.
 
         Raises:
@@ -251,7 +251,7 @@ class _Process:
                 pipe.close()
         self._child.wait()
 
-    def _message(self, due: float, most: int) -> tuple[dict[str, Any], bytes]:
+    def _message(self, due: float, most: int) -> tuple[dict[str, Any], bytearray]:
         while b"\n" not in self._rest:
             if len(self._rest) > HEAD_BYTES:
                 raise ValueError("it said too much at once")
@@ -266,7 +266,7 @@ class _Process:
         while got < size:
             pieces.append(self._more(due, size - got))
             got += len(pieces[-1])
-        return said, b"".join(pieces)
+        return said, bytearray().join(pieces)  # arrays over it can be written to, as those of a `Reel`
 
     def _more(self, due: float, most: int) -> bytes:
         assert self._child.stdout is not None

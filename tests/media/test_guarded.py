@@ -57,6 +57,11 @@ def test_warnings_and_refusals_come_over(guard, tmp_path):
     assert caught.value.code == "not_found" and guard.failures == 0
 
 
+def test_pictures_and_sound_can_be_written_to_as_those_of_a_reel(guard, clips_folder):
+    reel = guard.open(clips_folder / "video.mp4")
+    assert reel.audio.flags.writeable and all(image.flags.writeable for _, image in reel.frames())
+
+
 def test_one_process_serves_several_clips(guard, clips_folder):
     decode_clip(clips_folder / "video.mp4", opened=guard.open)
     (before,) = guard._idle
