@@ -27,7 +27,9 @@ class RecipeError(EmollmError):
 
 
 class MediaError(EmollmError):
-    """A clip cannot be read. Codes: media_unreadable, unsupported_media, media_too_long, image_too_large, not_found."""
+    """A clip cannot be read. Codes: media_unreadable, unsupported_media, media_too_long, media_too_large, image_too_large, not_found,
+    and of a decoding process decoder_failed, decode_timeout.
+    """
 
     code = "media_unreadable"
 

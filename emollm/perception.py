@@ -29,7 +29,7 @@ from emollm.encoders.speaking import speakers
 from emollm.encoders.units import UnitEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.listen import Listened, Listener, Speech
-from emollm.media.decode import DEFAULT_LIMITS, Limits, Reel, digest_of
+from emollm.media.decode import DEFAULT_LIMITS, Film, Limits, Opener, Reel, digest_of
 from emollm.media.leading import lead_order
 from emollm.media.tracks import FaceTracker
 from emollm.motion import motions
@@ -70,6 +70,7 @@ class Perception:
         self._keep = keep
         self._cache: OrderedDict[str, Analysis] = OrderedDict()
         self._lock = threading.Lock()
+        self.opened: Opener = Reel  # how files are opened; a server has them decoded in another process
         self.encoded = 0  # clips really encoded, not served from the cache
 
     def analyze(self, path: Path, progress: Progress | None = None) -> Analysis:
@@ -83,7 +84,7 @@ class Perception:
             if digest in self._cache:
                 self._cache.move_to_end(digest)
                 return self._cache[digest]
-            analysis, _ = self._measure(Reel(path, self._limits), progress)
+            analysis, _ = self._measure(self.opened(path, self._limits), progress)
             self._cache[digest] = analysis
             while len(self._cache) > self._keep:
                 self._cache.popitem(last=False)
@@ -96,7 +97,7 @@ class Perception:
             MediaError: If the file cannot be read.
         """
         with self._lock:
-            return self._measure(Reel(path, self._limits), progress)
+            return self._measure(self.opened(path, self._limits), progress)
 
     def explain(self, close_up: CloseUp, label: str | None = None) -> Explanation:
         """Which parts of a face carried a label; the leading one if None."""
@@ -114,7 +115,7 @@ class Perception:
             return self._measure(_Shown(clip), None)[0]
 
     @torch.inference_mode()
-    def _measure(self, source: Reel | _Shown, progress: Progress | None) -> tuple[Analysis, Keepsakes]:
+    def _measure(self, source: Film | _Shown, progress: Progress | None) -> tuple[Analysis, Keepsakes]:
         report = progress or (lambda share, what: None)
         self.encoded += 1
         timings: dict[str, float] = {}
@@ -164,7 +165,7 @@ class Perception:
         timings["speech"] = time.perf_counter() - began
         return listened
 
-    def _watch(self, source: Reel | _Shown, timings: dict[str, float], report: Progress) -> Watched:
+    def _watch(self, source: Film | _Shown, timings: dict[str, float], report: Progress) -> Watched:
         timings |= {"decode": 0.0, "faces": 0.0}
         watcher = Watcher(self._face, self._units, self._tracker, SIGHT_PX if self._backbones else 0)
         report(0.0, "reading the clip")
@@ -224,7 +225,7 @@ def _waited(listening: Future[Listened], heard: dict[str, float], report: Progre
             report(0.7 + 0.25 * heard["share"], "listening")
 
 
-def _missing(source: Reel | _Shown, watched: Watched, listened: Listened) -> dict[str, str]:
+def _missing(source: Film | _Shown, watched: Watched, listened: Listened) -> dict[str, str]:
     """For each absent modality why, in words for the user."""
     found: dict[str, str] = {}
     if not watched.frames:

@@ -14,9 +14,9 @@ MODEL = "echo-toy"
 
 
 @contextmanager
-def served(backend, *, api_key=None, limits=None):
-    """Yields the address up to and including /v1."""
-    app = build_server(backend, api_key=api_key, limits=limits)
+def served(backend, *, guarded=False, **options):
+    """Yields the address up to and including /v1. Clips are decoded here unless asked otherwise, which saves a process a test."""
+    app = build_server(backend, guarded=guarded, **options)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -32,7 +32,7 @@ def served(backend, *, api_key=None, limits=None):
 
 @contextmanager
 def client_of(url, key="any"):
-    with openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=10) as client:
+    with openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=60) as client:
         yield client
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from emollm.chat.backend import Progress, Reply, refuse_forms
 from emollm.errors import BackendError
-from emollm.media.decode import decode_clip, digest_of
+from emollm.media.decode import Opener, Reel, decode_clip, digest_of
 from emollm.values import Analysis, Clip, Message, Sampling, Usage
 
 CLIP_TOKENS = 32  # what one clip counts for in `prompt_tokens`
@@ -39,6 +39,7 @@ class EchoBackend:
 
     def __init__(self, *, delay_s: float = 0.0) -> None:
         self.decodes = 0
+        self._opened: Opener = Reel  # as in Perception
         self._delay_s = delay_s
         self._analyses: OrderedDict[str, Analysis] = OrderedDict()
         self._lock = threading.Lock()
@@ -64,9 +65,13 @@ class EchoBackend:
         with self._lock:
             self._analyses.pop(digest, None)
 
+    def open_with(self, opened: Opener) -> None:
+        """Have files opened in another way, e.g. in another process."""
+        self._opened = opened
+
     def _measure(self, path: Path) -> Analysis:
         start = time.perf_counter()
-        clip = decode_clip(path)
+        clip = decode_clip(path, opened=self._opened)
         self.decodes += 1
         return Analysis(
             name=clip.name,

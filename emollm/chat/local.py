@@ -27,8 +27,9 @@ from emollm.engine.engine import Engine
 from emollm.engine.prefixes import Owner
 from emollm.engine.sampler import TokenChoice
 from emollm.engine.settings import EXACT, EngineSettings
+from emollm.engine.text import token_bytes
 from emollm.errors import BackendError
-from emollm.media.decode import digest_of
+from emollm.media.decode import Opener, digest_of
 from emollm.model.llm import PLAIN, Hold
 from emollm.sights import chosen
 from emollm.values import Analysis, Message, Sampling, Usage
@@ -91,7 +92,7 @@ class LocalBackend:
             adapters: Folder of trained adapters; the shipped ones if None.
             threads: For torch and the engine; their own choice if None.
             hold: How the language model is held in memory.
-            engine: Name of a core ("auto", "torch", "openvino"), or all choices.
+            engine: "auto", "torch", "openvino", "fast" (weights in 8 bits), or all choices.
 
         Raises:
             RecipeError: Unknown or faulty recipe.
@@ -100,7 +101,7 @@ class LocalBackend:
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        settings = EngineSettings(core=engine) if isinstance(engine, str) else engine
+        settings = EngineSettings.named(engine) if isinstance(engine, str) else engine
         return cls(build(system, scale, adapters=adapters, hold=hold), replace(settings, threads=settings.threads or threads))
 
     @property
@@ -154,6 +155,10 @@ class LocalBackend:
             self._seen.pop(digest, None)
             self._forgotten += 1
         self._engine.forget(digest)
+
+    def open_with(self, opened: Opener) -> None:
+        """Have files opened in another way, e.g. in another process."""
+        self._parts.perception.opened = opened
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """See ChatBackend. Clips are analysed before the first piece is written."""
@@ -269,7 +274,13 @@ class LocalBackend:
         """Log-probabilities in words: each token's text, its own value, and the likeliest ones with theirs."""
         tokenizer = self._parts.tokenizer
         return [
-            {"token": tokenizer.decode([c.token]), "logprob": c.logprob, "top": [(tokenizer.decode([t]), p) for t, p in c.top]}
+            {
+                "token": tokenizer.decode([c.token]),
+                "logprob": c.logprob,
+                "bytes": token_bytes(tokenizer, c.token),
+                "top": [(tokenizer.decode([t]), p) for t, p in c.top],
+                "top_bytes": [token_bytes(tokenizer, t) for t, _ in c.top],
+            }
             for c in choices
         ]
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from emollm.commands.bench_report import Report, machine, read
 from emollm.commands.loading import Engine
 from emollm.errors import EmollmError
 
@@ -24,62 +25,76 @@ def bench(
     *,
     system: Annotated[str, typer.Option(help="Recipe name, or a path to a .toml.")] = "emollm",
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
-    runs: Annotated[int, typer.Option(help="Fresh processes; medians are reported.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, help="Fresh processes; medians are reported.")] = 3,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     measuring: Annotated[bool, typer.Option("--measure", help="The measuring layer alone, as `emollm analyze` runs it.")] = False,
     decoding: Annotated[bool, typer.Option("--decode", help="The language model alone: tokens a second of 1 and 8 replies.")] = False,
+    serving: Annotated[bool, typer.Option("--serve", help="The server: 1 and 8 clients over HTTP, without clips.")] = False,
     engine: Engine = "auto",
     seconds: Annotated[float, typer.Option(min=1, max=14_400, help="Length of the clip that is made.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the report, with a description of the machine, to this JSON file.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="A report of an earlier commit: its medians and the ratios are shown beside.")
+    ] = None,
     once: Annotated[bool, typer.Option("--once", hidden=True, help="Measure in this process.")] = False,
 ) -> None:
-    """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer; or, with --decode, the
-    engine that writes against transformers' own loop. Each run is a process of its own.
+    """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer; with --decode, the
+    engine that writes against transformers' own loop (and llama.cpp, where it is installed); with --serve, the server. Each run is a
+    process of its own.
     """
-    if measuring and decoding:
-        raise EmollmError("--measure and --decode are two benches; give one of them.")
+    flags = {"measure": measuring, "decode": decoding, "serve": serving}
+    chosen = [name for name, there in flags.items() if there]
+    if len(chosen) > 1:
+        raise EmollmError(f"--{chosen[0]} and --{chosen[1]} are two benches; give one of them.")
+    name = chosen[0] if chosen else "clip"
     if once:
         assert clip is not None
-        if decoding:
-            found = measure_decoding(system, scale, threads, engine)
-        else:
-            found = measure_alone(clip, system, scale, threads) if measuring else measure(clip, system, scale, threads, engine)
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(_once(name, clip, system, scale, threads, engine)))
         return
+    before = read(compare, name) if compare is not None else None
+    asked = {"system": system, "scale": scale, "engine": engine, "threads": threads, "seconds": seconds, "clip": clip is not None}
+    told = machine()
+    rows = _in_processes(name, clip, seconds, runs, [f"--{n}" for n in chosen], asked)
+    report = Report(name, asked, told, rows)
+    if out is not None:
+        out.write_text(report.json() + "\n", "utf-8")
+    typer.echo(report.json() if as_json else report.markdown(before))
+
+
+def _once(name: str, clip: Path, system: str, scale: str, threads: int | None, engine: str) -> dict[str, float]:
+    match name:
+        case "decode":
+            return measure_decoding(system, scale, threads, engine)
+        case "measure":
+            return measure_alone(clip, system, scale, threads)
+        case "serve":
+            from emollm import load
+            from emollm.commands.bench_serve import measure_serving
+
+            return measure_serving(load(system, scale=scale, threads=threads, engine=engine))
+    return measure(clip, system, scale, threads, engine)
+
+
+def _in_processes(
+    name: str, clip: Path | None, seconds: float, runs: int, flags: Sequence[str], asked: Mapping[str, Any]
+) -> list[dict[str, float]]:
+    """The bench again and again, each time in a fresh process."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as private:
-        path = Path(private) if decoding else clip or make_clip(Path(private) / "clip.mp4", seconds=seconds)
+        path = Path(private) if name in ("decode", "serve") else clip or make_clip(Path(private) / "clip.mp4", seconds=seconds)
+        command = [sys.executable, "-m", "emollm", "bench", str(path), "--once", *flags]
+        for option in ("system", "scale", "engine", "threads"):
+            command += [f"--{option}", str(asked[option])] if asked[option] is not None else []
         rows = []
         for _ in range(runs):
-            command = [
-                sys.executable,
-                "-m",
-                "emollm",
-                "bench",
-                str(path),
-                "--once",
-                "--system",
-                system,
-                "--scale",
-                scale,
-                "--engine",
-                engine,
-            ]
-            command += ["--threads", str(threads)] if threads else []
-            command += ["--measure"] if measuring else ["--decode"] if decoding else []
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.stderr.write(done.stderr)
                 raise typer.Exit(done.returncode)
             rows.append(json.loads(done.stdout.splitlines()[-1]))
-    middle = {k: round(statistics.median(r[k] for r in rows), 3) for k in rows[0]}
-    if as_json:
-        typer.echo(json.dumps({"median": middle, "runs": rows}, indent=1))
-        return
-    typer.echo(f"| measure | median of {runs} | lowest | highest |\n| --- | --- | --- | --- |")
-    for name, value in middle.items():
-        typer.echo(f"| {name.replace('_', ' ')} | {value} | {min(r[name] for r in rows):.3f} | {max(r[name] for r in rows):.3f} |")
+    return rows
 
 
 def measure(path: Path, system: str, scale: str, threads: int | None, engine: str = "auto") -> dict[str, float]:
@@ -139,7 +154,7 @@ def measure_decoding(system: str, scale: str, threads: int | None, engine: str =
         else:
             model = EmotionModel.from_adapters(shipped_folder(recipe, scale), llm_folder=folder)
         model.merge()
-        return decode_figures(model.causal.eval(), tokenizer, settings=EngineSettings(core=engine, threads=threads))
+        return decode_figures(model.causal.eval(), tokenizer, settings=EngineSettings.named(engine, threads))
 
 
 def measure_alone(path: Path, system: str, scale: str, threads: int | None) -> dict[str, float]:

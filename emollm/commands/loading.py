@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 Adapters = Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")]
 Bits = Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits (extra quant).")]
 DeviceMap = Annotated[str | None, typer.Option(help='Where the model goes: "auto", "cuda:0"; the processor if not given.')]
-Engine = Annotated[str, typer.Option("--engine", help='What the language model runs on: "auto", "openvino" or "torch".')]
+Engine = Annotated[
+    str, typer.Option("--engine", help='What the language model runs on: "auto", "openvino", "torch", or "fast" (weights in 8 bits).')
+]
 
 
 def load_backend(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
-import signal
+import os
 import socket
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_back
 from emollm.errors import EmollmError
 from emollm.lazy import need
 
-GRACE_S = 30
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
@@ -22,7 +21,18 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine only with an API key.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8000,
     api_key: Annotated[
-        str | None, typer.Option(envvar="EMOLLM_API_KEY", show_envvar=True, help="Key that clients must send as a bearer token.")
+        list[str] | None,
+        typer.Option(
+            envvar="EMOLLM_API_KEY", show_envvar=True, help="Key that clients must send as a bearer token; may be given several times."
+        ),
+    ] = None,
+    media_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host that clips may be fetched from by URL, as media.example.org; may be given several times. None by default."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Web page whose scripts may ask, as https://app.example.org; may be given several times. None by default."),
     ] = None,
     system: Annotated[str, typer.Option(help='Name of a system, path to a .toml, or "echo" for a backend without weights.')] = "emollm",
     scale: Annotated[str, typer.Option(help="toy, mini or full.")] = "mini",
@@ -34,28 +44,41 @@ def serve(
     no_key: Annotated[bool, typer.Option("--no-key", help="Serve other machines without an API key.")] = False,
 ) -> None:
     """Serve chat, measurements and label scores over HTTP, as OpenAI's API."""
-    uvicorn = need("uvicorn", extra="serve")
+    need("uvicorn", extra="serve")
     need("fastapi", extra="serve")
+    from emollm.serving.fetch import Fetcher
+    from emollm.serving.limits import Limits
+    from emollm.serving.logs import start_log
     from emollm.serving.router import build_server
+    from emollm.serving.running import Server
 
-    if api_key is not None and not api_key.strip():
+    keys = [api_key] if isinstance(api_key, str) else list(api_key or ())
+    if not all(key.strip() for key in keys):
         raise EmollmError("the API key is empty. Give one, or leave it out on 127.0.0.1.")
-    if not (api_key or no_key or _is_loopback(host)):
+    if not (keys or no_key or _is_loopback(host)):
         raise EmollmError(
             f"{host} can be reached from other machines, and no API key is set. Give --api-key KEY, or --no-key if that is meant."
         )
     listener = _listen(host, port)
     with listener:
-        app = build_server(load_backend(system, scale, threads, adapters, bits, device_map, engine), api_key=api_key)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        logging.getLogger("httpx").setLevel(logging.WARNING)
-        config = uvicorn.Config(app, access_log=False, log_config=None, server_header=False, timeout_graceful_shutdown=GRACE_S)
+        limits = Limits()
+        backend = load_backend(system, scale, threads, adapters, bits, device_map, engine)
+        app = build_server(
+            backend,
+            api_key=keys,
+            limits=limits,
+            fetcher=Fetcher(media_host or (), limits),
+            hosts=LOOPBACK if not keys and _is_loopback(host) else None,
+            origins=cors_origin or (),
+        )
+        start_log()
         shown = f"[{host}]" if ":" in host else host
         print(f"emollm serves {system} at http://{shown}:{listener.getsockname()[1]}/v1  (stop with Ctrl+C)", flush=True)
-        # uvicorn ends gracefully on either signal and then raises it again, for us to end without an error.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        signal.signal(signal.SIGINT, lambda *_: None)
-        uvicorn.Server(config).run(sockets=[listener])
+        server = Server(app, limits)
+        server.run(sockets=[listener])
+        if server.force_exit:  # asked twice: work that still runs is not waited for
+            app.state.service.close()
+            os._exit(1)
 
 
 def _is_loopback(host: str) -> bool:

@@ -58,7 +58,7 @@ def choose(causal: Any, settings: EngineSettings, folder: Path | None = None) ->
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
     if settings.core == "openvino":
         raise BackendError(f"the engine openvino cannot run this model: {reason}. Use --engine auto or torch.", code="backend_failed")
-    precision = settings.precision if settings.precision != "int8" else "auto"
+    precision = settings.precision if settings.precision not in ("int8", "float16") else "auto"
     return Chosen(torch_core(causal, _dtype(causal, precision)), f"openvino is not used: {reason}")
 
 
@@ -74,7 +74,7 @@ def told() -> str:
     """What "auto" takes on this machine for a small Llama, in one line."""
     version = openvino_version()
     if version is not None:
-        return f"openvino {version} with int8 weights for Llamas on the processor, torch for all else"
+        return f"openvino {version} with float16 weights for Llamas on the processor (--engine fast: int8), torch for all else"
     fast = _fast_at_bfloat16() and not torch.cuda.is_available()
     return f"torch{' with bfloat16 weights' if fast else ''}; pip install openvino makes replies faster"
 
@@ -82,7 +82,7 @@ def told() -> str:
 def _openvino(causal: Any, settings: EngineSettings, folder: Path | None) -> Core:
     from emollm.engine.openvino_core import OpenvinoCore
 
-    precision = "int8" if settings.precision == "auto" else settings.precision
+    precision = "float16" if settings.precision == "auto" else settings.precision
     threads = settings.threads or torch.get_num_threads()
     return OpenvinoCore(causal, precision=precision, threads=threads, memory_mb=settings.memory_mb, folder=folder)
 
@@ -100,8 +100,8 @@ def _against(causal: Any, settings: EngineSettings) -> str:
 
 def _dtype(causal: Any, precision: str) -> torch.dtype | None:
     """Of torch's weights; None leaves them as they are held."""
-    if precision == "int8":
-        raise BackendError("the engine torch has no int8 weights; use --engine openvino, or --bits 8.", code="invalid_request")
+    if precision in ("int8", "float16"):
+        raise BackendError(f"the engine torch has no {precision} weights; use --engine openvino, or --bits 8.", code="invalid_request")
     if precision == "bfloat16":
         return torch.bfloat16
     large = sum(p.numel() for p in causal.parameters()) >= WORTHWHILE

@@ -34,7 +34,8 @@ class OpenvinoCore:
 
     Args:
         causal: The merged language model.
-        precision: "int8", "bfloat16" or "float32".
+        precision: "float16" rounds weights only, which changes next to nothing; "bfloat16" also computes so where the processor can; "int8"
+            rounds more, and what goes into a product as well; "float32" rounds nothing.
         threads: OpenVINO's choice if None.
         memory_mb: Size of the pool; its memory is taken only as blocks are first used.
         folder: Where exports are kept; the user's cache folder if None.
@@ -51,11 +52,11 @@ class OpenvinoCore:
     crops = True
 
     def __init__(
-        self, causal: Any, *, precision: str = "int8", threads: int | None = None, memory_mb: int = 1024, folder: Path | None = None
+        self, causal: Any, *, precision: str = "float16", threads: int | None = None, memory_mb: int = 1024, folder: Path | None = None
     ) -> None:
         self.precision = precision
         self._words = causal.get_input_embeddings().weight
-        path = exported(causal, {"int8": "int8", "bfloat16": "fp16", "float32": "fp32"}[precision], folder)  # type: ignore[arg-type]
+        path = exported(causal, {"int8": "int8", "float16": "fp16", "bfloat16": "fp16", "float32": "fp32"}[precision], folder)  # type: ignore[arg-type]
         self._caches: list[Any] = []
         self._refs = np.zeros(0, np.int32)
         self._free: list[int] = []

@@ -1,7 +1,7 @@
 """A merged Llama to an OpenVINO file, made once and kept in the user's cache folder, and from there to a graph with paged attention.
 
 That graph takes the positions of many sequences in one row and finds each sequence's cache by a table of blocks, so sequences join and
-leave at every step. Weights are rounded to 8 bits for each row of a matrix, or kept in 16 or 32.
+leave at every step. Weights are rounded to 8 bits in groups of 32 numbers, or kept in 16 or 32.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import torch
 from emollm.engine.llama import FusedLlama, Shape, shape_of
 
 Weights = Literal["int8", "fp16", "fp32"]
-EXPORT_VERSION = 1  # of this file's graph: raise it when what is written changes
+EXPORT_VERSION = 2  # of this file's graph: raise it when what is written changes
+GROUP = 32
 MODEL = "model.xml"
 WANTED = "wanted"  # input: which positions' logits are asked for
 
@@ -162,7 +163,7 @@ def _ask_for_positions(graph: Any) -> None:
 
 
 def _round_to_int8(graph: Any) -> None:
-    """Matrices to 8 bits with one scale for each row."""
+    """Matrices to 8 bits with one scale for each group of a row."""
     from openvino import opset13 as op
 
     for node in graph.get_ops():
@@ -171,7 +172,11 @@ def _round_to_int8(graph: Any) -> None:
         source = node.input_value(1).get_node()
         if source.get_type_name() != "Constant" or len(source.get_output_shape(0)) != 2:
             continue
-        matrix = source.data
-        scale = np.maximum(np.abs(matrix).max(1, keepdims=True) / 127, 1e-9)
+        rows, width = source.data.shape
+        group = GROUP if width % GROUP == 0 else width
+        matrix = source.data.reshape(rows, width // group, group)
+        scale = np.maximum(np.abs(matrix).max(2, keepdims=True) / 127, 1e-9)
         rounded = op.convert(op.constant(np.rint(matrix / scale).astype(np.int8)), "f32")
-        node.input(1).replace_source_output(op.multiply(rounded, op.constant(scale.astype(np.float32))).output(0))
+        scaled = op.multiply(rounded, op.constant(scale.astype(np.float32)))
+        whole = op.reshape(scaled, op.constant(np.array([rows, width], np.int64)), special_zero=False)
+        node.input(1).replace_source_output(whole.output(0))

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 from emollm.errors import BackendError, unknown_name
 
 CoreName = Literal["auto", "torch", "openvino"]
-Precision = Literal["auto", "float32", "bfloat16", "int8"]
+Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
+FAST = "fast"  # what is asked for when answers may differ a little from the exact model's
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class EngineSettings:
 
     core: str = "auto"  # "auto" takes openvino where it runs and pays, else torch
     precision: str = (
-        "auto"  # of the weights: int8 for openvino; for torch bfloat16 where the processor is fast at it, else as they are held
+        "auto"  # of the weights: float16 for openvino; for torch bfloat16 where the processor is fast at it, else as they are held
     )
     threads: int | None = None  # torch's choice if None
     streams: int = 8  # requests that run at once
@@ -30,6 +31,19 @@ class EngineSettings:
     prefixes: int = 8  # prompts kept read, the least used goes first
     chunk: int = 128  # positions of new prompts that are read in one step while others are being written to
     chunk_alone: int = 512  # the same while nobody waits for words
+
+    @classmethod
+    def named(cls, name: str, threads: int | None = None) -> EngineSettings:
+        """Settings by one word: a core, or "fast" for weights in 8 bits where they can be had.
+
+        Raises:
+            BackendError: If the word is not known.
+        """
+        if name == FAST:
+            return cls(precision="int8", threads=threads)
+        if name not in get_args(CoreName):
+            raise BackendError(unknown_name("engine", name, (*get_args(CoreName), FAST)), code="invalid_request")
+        return cls(core=name, threads=threads)
 
     def __post_init__(self) -> None:
         for kind, value, known in (("engine", self.core, get_args(CoreName)), ("precision", self.precision, get_args(Precision))):

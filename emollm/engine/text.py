@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 HALF = "\N{REPLACEMENT CHARACTER}"
@@ -59,3 +60,19 @@ class Speech:
                 safe = len(self._held) - n
         said, self._held = self._held[:safe], self._held[safe:]
         return said
+
+
+def token_bytes(tokenizer: Any, token: int) -> list[int]:
+    """The bytes that a token stands for; some tokens are parts of a letter and have no text of their own."""
+    name = str(tokenizer.convert_ids_to_tokens(token))
+    if "ByteLevel" in repr(tokenizer.backend_tokenizer.decoder) and all(letter in _letters() for letter in name):
+        return [_letters()[letter] for letter in name]
+    return list(str(tokenizer.decode([token])).encode())
+
+
+@cache
+def _letters() -> dict[str, int]:
+    """The letters by which tokenizers of bytes write bytes: printable ones stand for themselves, the others are moved behind 255."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    found = {chr(byte): byte for byte in plain}
+    return found | {chr(256 + n): byte for n, byte in enumerate(sorted(set(range(256)) - set(plain)))}

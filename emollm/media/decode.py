@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import av
 import cv2
@@ -43,6 +43,7 @@ class Limits:
     fps: float = 8.0
     side_px: int = 960
     image_pixels: int = 50_000_000
+    longer: Literal["shorten", "refuse"] = "shorten"  # what is done with a clip that claims more seconds than these
 
 
 DEFAULT_LIMITS = Limits()
@@ -61,13 +62,18 @@ def digest_of(path: Path) -> str:
         raise MediaError(f"cannot read {path}: {error.strerror}.", code="not_found") from None
 
 
-def decode_clip(path: Path, limits: Limits = DEFAULT_LIMITS) -> Clip:
+def decode_clip(path: Path, limits: Limits = DEFAULT_LIMITS, opened: Opener | None = None) -> Clip:
     """Read a whole clip into memory.
 
+    Args:
+        path: The file.
+        limits: What is looked at.
+        opened: What opens it; `Reel` if None.
+
     Raises:
-        MediaError: `not_found`, `media_unreadable`, `unsupported_media` or `image_too_large`.
+        MediaError: `not_found`, `media_unreadable`, `unsupported_media`, `image_too_large`; `media_too_long` where it is to be refused.
     """
-    reel = Reel(path, limits)
+    reel = (opened or Reel)(path, limits)
     shots = list(reel.frames())
     empty = np.zeros((0, 1, 1, 3), np.uint8)
     return Clip(
@@ -80,6 +86,42 @@ def decode_clip(path: Path, limits: Limits = DEFAULT_LIMITS) -> Clip:
         audio=reel.audio,
         warnings=reel.warnings,
     )
+
+
+class Film(Protocol):
+    """What is known of an opened file, and its frames: a `Reel`, or one that is decoded in another process."""
+
+    name: str
+    digest: str
+    audio: Floats | None
+
+    @property
+    def kind(self) -> Literal["video", "audio", "image"]:
+        """By content; certain after the last frame."""
+        ...
+
+    @property
+    def duration_s(self) -> float:
+        """Of what was decoded; 0 for a still."""
+        ...
+
+    @property
+    def expected(self) -> int:
+        """About how many frames there will be."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Complete after the last frame."""
+        ...
+
+    def frames(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Times and pictures."""
+        ...
+
+
+Opener = Callable[[Path, Limits], Film]
+"""Opens a file to be looked at within limits; raises MediaError."""
 
 
 class Reel:
@@ -110,6 +152,7 @@ class Reel:
             self._declared_s = float(container.duration / av.time_base) if container.duration else 0.0
             if pictures:
                 self._refuse_huge(pictures[0])
+            self._refuse_long()
             self._listen(container, pictures[0] if pictures else None, sounds[0] if sounds else None)
 
     @property
@@ -183,6 +226,13 @@ class Reel:
                 f"{self.name} has {width} x {height} pixels; "
                 f"the limit is {self._limits.image_pixels // 1_000_000} million. Make it smaller.",
                 code="image_too_large",
+            )
+
+    def _refuse_long(self) -> None:
+        if self._limits.longer == "refuse" and self._declared_s > self._limits.seconds + 0.5:
+            raise MediaError(
+                f"{self.name} is {self._declared_s:.0f} s long; the limit is {self._limits.seconds:.0f} s. Send a part of it.",
+                code="media_too_long",
             )
 
     def _listen(self, container: Any, picture: Any, sound: Any) -> None:

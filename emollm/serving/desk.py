@@ -11,10 +11,9 @@ from typing import Any
 
 from starlette.types import Receive
 
-from emollm.serving.errors import ApiError
+from emollm.serving.errors import RETRY_AFTER_S, ApiError
 from emollm.serving.limits import Limits
 
-RETRY_AFTER_S = 2
 _END = object()
 
 
@@ -38,7 +37,7 @@ class Job:
         self._stop: Callable[[], None] | None = None
         self._future: Future[Any] | None = None
 
-    def emit(self, piece: str) -> None:
+    def emit(self, piece: Any) -> None:
         """Hand a piece to the reader."""
         self._put(piece)
 
@@ -61,7 +60,7 @@ class Job:
         if self._stop is not None:
             self._stop()
 
-    async def pieces(self) -> AsyncGenerator[str | None, None]:
+    async def pieces(self) -> AsyncGenerator[Any, None]:
         """Pieces as they come, and None whenever it was silent for a while; `result` or `failure` is set at the end."""
         while True:
             left_s = self._due - self._loop.time()
@@ -127,6 +126,13 @@ class Desk:
         future.add_done_callback(self._leave)
         job._start(future)
         return job
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many requests are worked on and how many wait."""
+        with self._lock:
+            running = min(self._inside, self._limits.parallel)
+            return running, self._inside - running
 
     def close(self) -> None:
         """Refuse what waits, let what runs end."""

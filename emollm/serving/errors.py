@@ -20,7 +20,10 @@ STATUS: Mapping[str, int] = {  # of error codes; all others are the client's to 
     "model_not_found": 404,
     "image_too_large": 413,
     "media_too_long": 413,
+    "media_too_large": 413,
     "unsupported_media": 415,
+    "decoder_failed": 500,
+    "decode_timeout": 504,
     "server_busy": 429,
     "deadline_exceeded": 504,
     "backend_failed": 500,
@@ -30,6 +33,9 @@ STATUS: Mapping[str, int] = {  # of error codes; all others are the client's to 
     "weights_unavailable": 503,
 }
 TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+RETRY_AFTER_S = 2
 
 
 class ApiError(EmollmError):
@@ -47,7 +53,11 @@ def as_api_error(error: BaseException) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, EmollmError):
-        return ApiError(STATUS.get(error.code, 400), str(error), code=error.code)
+        status = STATUS.get(error.code, 400)
+        headers = {"retry-after": str(RETRY_AFTER_S)} if status in (429, 503) else None
+        return ApiError(status, str(error), code=error.code, headers=headers)
+    if isinstance(error.__cause__, ApiError):  # raised while the body was read, and wrapped on the way
+        return error.__cause__
     if isinstance(error, RequestValidationError):
         return _invalid(error.errors())
     if isinstance(error, HTTPException):
@@ -107,7 +117,9 @@ def _param(loc: Sequence[int | str]) -> str | None:
     """`("body", "messages", 0, "content", "parts", 1, "image_url", "image_url", "url")` to `messages[0].content[1].image_url.url`."""
     path, after_parts = "", 0
     for step in loc[1:]:
-        if step in ("text-only", "parts"):
+        if path == "response_format" and step in ("text", "json_object", "json_schema"):  # the kind of the form, told by pydantic
+            path += "."
+        elif step in ("text-only", "parts"):
             after_parts = 2 if step == "parts" else 0
         elif isinstance(step, int):
             path += f"[{step}]"
@@ -115,5 +127,5 @@ def _param(loc: Sequence[int | str]) -> str | None:
         elif after_parts == 1:  # the kind of the part, repeated by pydantic
             after_parts = 0
         else:
-            path += f".{step}" if path else step
-    return path or None
+            path += f".{step}" if path and not path.endswith(".") else step
+    return path.rstrip(".") or None

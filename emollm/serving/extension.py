@@ -9,8 +9,8 @@ from typing import Any
 from emollm.chat.backend import ChatBackend
 from emollm.chat.wire import measurements, plain
 from emollm.exports import report
+from emollm.serving.answers import AnalyzeResponse, Extension
 from emollm.serving.media import Received
-from emollm.serving.schema import AnalyzeResponse, Extension
 from emollm.values import Analysis
 
 

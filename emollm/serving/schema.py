@@ -1,11 +1,12 @@
 """The part of OpenAI's chat API that is spoken here, as types, and the two endpoints that are ours.
 
-A field that is not listed is ignored and named in the `x-emollm-ignored` header; one that would change the answer in a way we cannot
-do (`n`, `logprobs`, `tools`, `response_format`) is refused by `refuse_unsupported`.
+A field that is not listed is ignored and named in the `x-emollm-ignored` header; one that asks for another answer than we can give
+(`tools`, spoken answers, a bias of single tokens) is refused by its name in `refuse_unsupported`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from emollm.serving.errors import ApiError
 from emollm.serving.limits import Limits
 from emollm.values import Sampling
 
+ANY_OBJECT = '{"type": "object"}'  # what OpenAI calls json_object
 SAFE_NAME = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
@@ -30,7 +32,7 @@ Text = Annotated[str, AfterValidator(_whole)]
 
 
 class Url(BaseModel):
-    """Where a clip is; only `data:MIME;base64,...` is accepted."""
+    """Where a clip is: `data:MIME;base64,...`, the id of an upload (`file-...`), or an address that this server may ask."""
 
     url: str
     detail: str | None = Field(None, description="ignored")
@@ -78,7 +80,29 @@ class InputAudioPart(BaseModel):
     input_audio: InputAudioData
 
 
-MediaPart = ImagePart | VideoPart | AudioPart | InputAudioPart
+class InputVideoPart(BaseModel):
+    """A video as some servers want it: the same as `video_url` with the data alone."""
+
+    type: Literal["input_video"]
+    input_video: InputAudioData
+
+
+class FileReference(BaseModel):
+    """An upload by its id, or a file in place; one of the two."""
+
+    file_id: str | None = None
+    file_data: str | None = Field(None, description="data:MIME;base64,...")
+    filename: str | None = Field(None, description="ignored: content decides")
+
+
+class FilePart(BaseModel):
+    """A clip as OpenAI's `file` part."""
+
+    type: Literal["file"]
+    file: FileReference
+
+
+MediaPart = ImagePart | VideoPart | AudioPart | InputAudioPart | InputVideoPart | FilePart
 Part = Annotated[TextPart | MediaPart, Field(discriminator="type")]
 
 
@@ -104,23 +128,54 @@ class StreamOptions(BaseModel):
     include_usage: bool | None = None
 
 
-class ResponseFormat(BaseModel):
-    """Only `text`."""
+class JsonSchema(BaseModel):
+    """The schema that an answer must follow, as OpenAI's clients send it."""
 
-    type: str
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str = Field(max_length=64)
+    description: str | None = Field(None, description="ignored")
+    rules: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = Field(None, description="ignored: a schema is always followed")
 
 
-class Conversation(BaseModel):
-    """What all three requests have in common."""
+class TextFormat(BaseModel):
+    """Free text."""
+
+    type: Literal["text"]
+
+
+class JsonObjectFormat(BaseModel):
+    """Any JSON object."""
+
+    type: Literal["json_object"]
+
+
+class JsonSchemaFormat(BaseModel):
+    """JSON of a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
+
+
+ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
+
+
+class OpenRequest(BaseModel):
+    """A request that may hold fields we do not know."""
 
     model_config = ConfigDict(extra="allow")
-
-    model: str
-    messages: list[ChatMessage] = Field(min_length=1)
 
     def ignored(self) -> list[str]:
         """Names of the fields that have no effect, without those no header may hold."""
         return sorted(name for name in self.model_extra or () if SAFE_NAME.fullmatch(name))[:32]
+
+
+class Conversation(OpenRequest):
+    """What the requests about messages have in common."""
+
+    model: str
+    messages: list[ChatMessage] = Field(min_length=1)
 
 
 class ChatRequest(Conversation):
@@ -136,30 +191,56 @@ class ChatRequest(Conversation):
     stop: Stop | None = Field(None, description="one string, or up to four")
     repetition_penalty: float | None = Field(None, ge=1, le=2, allow_inf_nan=False, description="an extension, as in vLLM")
     user: str | None = Field(None, description="ignored, and never logged")
-    n: int | None = Field(None, description="1 only")
-    logprobs: bool | None = Field(None, description="refused; scores of labels: POST /v1/emollm/score")
-    top_logprobs: int | None = Field(None, description="refused")
+    n: int | None = Field(None, ge=1, description="how many answers; with a seed, the second is drawn with seed + 1, and so on")
+    logprobs: bool | None = Field(None, description="log-probabilities of tokens; streamed, they come with the last chunk of a choice")
+    top_logprobs: int | None = Field(None, ge=0)
+    response_format: ResponseFormat | None = None
     tools: list[Any] | None = Field(None, description="refused unless empty")
     functions: list[Any] | None = Field(None, description="refused unless empty")
-    response_format: ResponseFormat | None = Field(None, description='{"type": "text"} only')
+    tool_choice: Any = Field(None, description='refused unless "none" or "auto"')
+    modalities: list[str] | None = Field(None, description='["text"] only')
+    audio: dict[str, Any] | None = Field(None, description="refused")
+    logit_bias: dict[str, Any] | None = Field(None, description="refused unless empty")
+    media_options: dict[str, Any] | None = Field(
+        None, description="refused unless empty: which frames are looked at is the server's choice"
+    )
 
-    def refuse_unsupported(self) -> None:
+    def refuse_unsupported(self, limits: Limits) -> None:
         """Raise rather than answer something else than was asked for.
 
         Raises:
             ApiError: 400 with the parameter.
         """
         asked = {
-            "n": self.n not in (None, 1),
-            "logprobs": bool(self.logprobs),
-            "top_logprobs": bool(self.top_logprobs),
             "tools": bool(self.tools),
             "functions": bool(self.functions),
-            "response_format": self.response_format is not None and self.response_format.type != "text",
+            "tool_choice": self.tool_choice not in (None, "none", "auto"),
+            "modalities": self.modalities is not None and self.modalities != ["text"],
+            "audio": self.audio is not None,
+            "logit_bias": bool(self.logit_bias),
+            "media_options": bool(self.media_options),
         }
         for param, wanted in asked.items():
             if wanted:
                 raise ApiError(400, f"{param} is not supported here in this form; leave it out.", code="unsupported_parameter", param=param)
+        most = {"n": (self.n, limits.choices), "top_logprobs": (self.top_logprobs, limits.top_logprobs)}
+        for param, (value, limit) in most.items():
+            if value is not None and value > limit:
+                raise ApiError(400, f"{param} is {value}; the limit is {limit}.", code="invalid_value", param=param)
+        if self.top_logprobs and not self.logprobs:
+            raise ApiError(400, "top_logprobs needs logprobs to be true.", code="invalid_value", param="top_logprobs")
+        if len(self.schema_text() or "") > limits.schema_chars:
+            message = f"the JSON schema is longer than {limits.schema_chars} characters."
+            raise ApiError(400, message, code="schema_too_large", param="response_format")
+
+    def schema_text(self) -> str | None:
+        """The JSON schema of the answer as text; None for free text."""
+        match self.response_format:
+            case JsonObjectFormat():
+                return ANY_OBJECT
+            case JsonSchemaFormat(json_schema=asked):
+                return json.dumps(asked.rules)
+        return None
 
     def sampling(self, limits: Limits) -> Sampling:
         """How the reply is to be drawn; what was not said is the default of `Sampling`."""
@@ -172,6 +253,8 @@ class ChatRequest(Conversation):
             seed=self.seed,
             stop=tuple(text for text in stop if text),
             repetition_penalty=usual.repetition_penalty if self.repetition_penalty is None else self.repetition_penalty,
+            schema=self.schema_text(),
+            logprobs=max(1, self.top_logprobs or 0) if self.logprobs else 0,
         )
 
 
@@ -193,115 +276,9 @@ class AnalyzeRequest(Conversation):
     measurements: bool = Field(False, description="also send every number, with landmarks per frame")
 
 
-class ErrorBody(BaseModel):
-    """What went wrong."""
+class JobRequest(OpenRequest):
+    """POST /v1/analyses."""
 
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class ErrorResponse(BaseModel):
-    """OpenAI's error object."""
-
-    error: ErrorBody
-
-
-class ModelObject(BaseModel):
-    """One model."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str = "emollm"
-    emollm: dict[str, str] = Field(description="system and scale")
-
-
-class ModelList(BaseModel):
-    """All models: the one served here."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelObject]
-
-
-class Health(BaseModel):
-    """Answered without a key."""
-
-    status: Literal["ok"] = "ok"
-
-
-class Extension(BaseModel):
-    """What stands beside OpenAI's fields; of several clips, evidence, timeline and transcript are the newest one's."""
-
-    system: str
-    scale: str
-    evidence: dict[str, Any] | None = Field(description="face, voice, words: what is shown, or why it is absent; null without a clip")
-    timeline: list[dict[str, Any]]
-    transcript: dict[str, Any] | None
-    warnings: list[str]
-    timings_s: dict[str, float]
-
-
-class UsageCounts(BaseModel):
-    """Tokens; media positions count into the prompt."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-
-
-class AssistantMessage(BaseModel):
-    """The reply."""
-
-    role: Literal["assistant"] = "assistant"
-    content: str
-    refusal: None = None
-
-
-class Choice(BaseModel):
-    """The only choice."""
-
-    index: int = 0
-    message: AssistantMessage
-    logprobs: None = None
-    finish_reason: Literal["stop", "length"]
-
-
-class ChatCompletion(BaseModel):
-    """A whole reply."""
-
-    id: str
-    object: Literal["chat.completion"] = "chat.completion"
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: UsageCounts | None
-    emollm: Extension
-
-
-class ScoreResponse(BaseModel):
-    """Probability of each label as the answer; they sum to 1."""
-
-    id: str
-    object: Literal["emollm.scores"] = "emollm.scores"
-    model: str
-    probabilities: dict[str, float]
-    warnings: list[str]
-
-
-class AnalyzeResponse(BaseModel):
-    """What was measured in the clip."""
-
-    id: str
-    object: Literal["emollm.analysis"] = "emollm.analysis"
-    model: str
-    kind: Literal["video", "audio", "image"]
-    digest: str
-    duration_s: float
-    evidence: dict[str, Any]
-    timeline: list[dict[str, Any]]
-    transcript: dict[str, Any] | None
-    warnings: list[str]
-    timings_s: dict[str, float]
-    measurements: dict[str, Any] | None = None
+    model: str | None = None
+    clips: list[str] = Field(min_length=1, description="each a data: URL, the id of an upload, or an address that this server may ask")
+    measurements: bool = Field(False, description="also keep every number, with landmarks per frame")

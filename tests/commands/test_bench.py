@@ -1,7 +1,9 @@
 import pytest
 
 from emollm import weights
-from emollm.commands import bench
+from emollm.chat.echo import EchoBackend
+from emollm.commands import bench, bench_report
+from emollm.errors import EmollmError
 from emollm.media.decode import Limits, Reel
 
 
@@ -34,3 +36,34 @@ def test_the_engine_is_measured_against_plain_generation():
     rates = [n for n in found if n.endswith("tokens_per_s")]
     assert len(rates) >= 6 and all(found[n] > 0 for n in rates)
     assert found["engine_against_transformers_generate_8"] > 0
+
+
+def test_the_server_is_measured_with_one_and_eight_clients():
+    from emollm.commands.bench_serve import measure_serving
+
+    found = measure_serving(EchoBackend(delay_s=0.001), tokens=8)
+    assert found["tokens_per_s_of_8"] > 0 and 0 < found["first_piece_p50_of_8_s"] <= found["first_piece_p95_of_8_s"]
+    assert 0 < found["gap_p50_of_8_s"] <= found["gap_p95_of_8_s"]
+
+
+def test_reports_are_written_read_and_compared(tmp_path):
+    told = bench_report.machine()
+    assert told["cores"] >= 1 and told["torch"] and "system" in told
+    old = bench_report.Report(
+        "decode", {"system": "emollm"}, told, [{"tokens_per_s": 10.0}, {"tokens_per_s": 30.0}, {"tokens_per_s": 20.0}]
+    )
+    new = bench_report.Report("decode", {"system": "emollm"}, told, [{"tokens_per_s": 40.0, "more": 1.0}])
+    path = tmp_path / "old.json"
+    path.write_text(old.json())
+    again = bench_report.read(path, "decode")
+    assert again.medians == {"tokens_per_s": 20.0}
+    table = new.markdown(again).splitlines()
+    assert table[2] == "| tokens per s | 40.0 | 40.000 | 40.000 | 20.0 | 2.00 |" and table[3].endswith("|  |  |")
+    for broken, name in ((path, "clip"), (tmp_path / "nothing.json", "decode")):
+        with pytest.raises(EmollmError):
+            bench_report.read(broken, name)
+
+
+def test_two_benches_at_once_are_refused():
+    with pytest.raises(EmollmError, match="--measure and --serve"):
+        bench.bench(measuring=True, serving=True)

@@ -1,9 +1,9 @@
 """Tokens to text: whole characters, and stop strings wherever pieces are cut."""
 
 import pytest
-from toys import TOKENIZER, ids_of
+from toys import END, TOKENIZER, ids_of
 
-from emollm.engine.text import Speech
+from emollm.engine.text import Speech, token_bytes
 
 
 class Letters:
@@ -44,3 +44,10 @@ def test_characters_are_never_cut():
     assert "".join([*pieces, speech.rest()]) == text and "\U0001f600" in pieces
     half = Speech(TOKENIZER)
     assert [half.push(t) for t in ids_of("\U0001f600")[:2]] == ["", ""] and half.rest() == "\N{REPLACEMENT CHARACTER}"
+
+
+def test_the_bytes_of_tokens_are_those_of_the_text():
+    text = "naïve 👩‍👩‍👧 \n{x}"
+    ids = TOKENIZER(text)["input_ids"]
+    assert bytes(b for token in ids for b in token_bytes(TOKENIZER, token)).decode() == text
+    assert bytes(token_bytes(TOKENIZER, END)).decode() == TOKENIZER.convert_ids_to_tokens(END)

@@ -1,4 +1,4 @@
-"""One small server for all tests of a module that do not need another."""
+"""One small server for all tests of a module that do not need another, and one around a random system for what needs an engine."""
 
 import pytest
 from servers import client_of, served
@@ -17,4 +17,18 @@ def url():
 @pytest.fixture(scope="module")
 def client(url):
     with client_of(url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def toy_url():
+    import emollm
+
+    with served(emollm.load("emollm", scale="toy", threads=1)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def toy(toy_url):
+    with client_of(toy_url) as client:
         yield client

@@ -46,11 +46,20 @@ def test_the_document_has_typed_bodies(url):
     paths = httpx.get(url.removesuffix("/v1") + "/openapi.json").json()["paths"]
     assert set(paths) == {
         "/health",
+        "/ready",
+        "/metrics",
         "/v1/models",
         "/v1/models/{model_id}",
         "/v1/chat/completions",
         "/v1/emollm/score",
         "/v1/emollm/analyze",
+        "/v1/files",
+        "/v1/files/{file_id}",
+        "/v1/audio/transcriptions",
+        "/v1/analyses",
+        "/v1/analyses/{job_id}",
+        "/v1/analyses/{job_id}/csv",
+        "/v1/analyses/{job_id}/cancel",
     }
     body = paths["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/ChatRequest"}

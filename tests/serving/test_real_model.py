@@ -43,6 +43,9 @@ def test_a_streamed_conversation_about_the_sample_clip(backend):
             assert chunks[-1].usage.completion_tokens > 3
             said.append(text)
             history += [{"role": "assistant", "content": text}, {"role": "user", "content": question}]
+        client.files.create(file=("joy.mp4", JOY.read_bytes()), purpose="user_data")  # while it is here, what was measured stays
+        heard = client.audio.transcriptions.create(model="whisper-1", file=("joy.mp4", JOY.read_bytes()))
+    assert "happy" in heard.text.lower()
     assert "face" in said[0].lower() and "happ" in said[0].lower()  # it says which signs it goes by
     assert backend.parts.perception.encoded == 1  # three requests with the same bytes, one encoding
 
