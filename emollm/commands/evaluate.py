@@ -55,6 +55,7 @@ def evaluate(
     """Score a system, or a file of answers, on benchmark cards; every score comes with its floors."""
     from emollm.evaluation.cards import MeasureCard, SceneCard, TalkCard, load_card
     from emollm.evaluation.spoil import KINDS
+    from emollm.evaluation.tables import table
 
     if _at_rest(list_cards, report, compare, leaderboard, data):
         return
@@ -227,6 +228,8 @@ class Judging:
 def _at_rest(list_cards: bool, report: Path | None, compare: tuple[Path, Path] | None, leaderboard: Path | None, data: Path | None) -> bool:
     """What needs no card: whether any of it was asked for, and is done."""
     if list_cards:
+        from emollm.evaluation.tables import listing
+
         typer.echo(listing())
     elif report is not None:
         from emollm.evaluation.report import write_report
@@ -256,34 +259,13 @@ def _can_run(cards: list[AnyCard], references: Path | None) -> None:
             raise EmollmError(wanted(card))
 
 
-def listing() -> str:
-    """All cards, those that can be run here before those that need the user's own references."""
-    from emollm import catalog
-    from emollm.evaluation.cards import Card, GroupCard, MeanCard, PairCard, ReferenceCard, SupportCard, TalkCard, load_card
-
-    cards = [load_card(name) for name in catalog.names("eval")]
-    theirs = [c for c in cards if isinstance(c, ReferenceCard | MeanCard)]
-    lines = ["can be run here"]
-    for card in cards:
-        if card not in theirs:
-            several = (
-                f"mean of {len(card.members)}" if isinstance(card, GroupCard) else "held" if isinstance(card, TalkCard) else "rendered"
-            )
-            kind = f"{len(card.labels)} classes" if isinstance(card, Card | PairCard | SupportCard) else several
-            lines.append(f"  {card.name:<21} {card.headline:<18} {kind:<16} {card.about}")
-    lines.append("needs your references (--predictions FILE --references FILE)")
-    for card in theirs:
-        what = f"mean of {len(card.members)}" if isinstance(card, MeanCard) else card.task
-        lines.append(f"  {card.name:<21} {card.headline:<18} {what:<16} {card.about}")
-    return "\n".join(lines)
-
-
 def _answers(
     cards: list[AnyCard], predictions: Path, references: Path | None, data: Path | None, split: str, homes: dict[str, Path]
 ) -> None:  # fmt: skip
     """Cards scored from a file of answers."""
     from emollm.evaluation.cards import MeasureCard, SceneCard, TalkCard
     from emollm.evaluation.given import score_answers
+    from emollm.evaluation.tables import answers_table
 
     done = []
     for card in cards:
@@ -296,23 +278,6 @@ def _answers(
     for results in done:
         for line in results["warnings"]:
             typer.echo(f"{results['card']}: {line}")
-
-
-def answers_table(results: list[dict[str, Any]]) -> str:
-    """Scores of files of answers as a Markdown table."""
-    lines = [
-        "| card | n | missing | parse rate | measure | score (95 % interval) | majority | best constant | list all | shuffled |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for r in results:
-        key, bounds = r["headline"], r["metrics"]["interval"]
-        score = f"**{r['metrics'][key]:.3f}** ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds else "-"
-        found = [r["floors"].get(name, {}).get(key) for name in ("majority", "best_constant", "list_all")]
-        found.append((r["floors"].get("shuffled_references") or r["floors"].get("another_caption") or {}).get(key))
-        rate = f"{r['parse_rate']:.3f}" if "parse_rate" in r else "-"
-        floors = " | ".join("-" if f is None else f"{f:.3f}" for f in found)
-        lines.append(f"| {r['card']} | {r['n']} | {r.get('missing', '-')} | {rate} | {key} | {score} | {floors} |")
-    return "\n".join(lines)
 
 
 def _heads(system: str, scale: str, adapters: Path | None) -> Any:
@@ -347,21 +312,3 @@ def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | 
             assert data is not None
             text = measures_table(evaluate_measures(card, perception, data, out, limit=limit, system=named, scale=scale, progress=tell))
     typer.echo(text)
-
-
-def table(results: list[dict[str, Any]]) -> str:
-    """Results as a Markdown table, as in docs/results.md."""
-    lines = [
-        "| card | split | n | measure | score (95 % interval) | majority | text only | shuffled media | probe |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for r in results:
-        key = r["headline"]
-        low, high = r["metrics"]["interval"]
-        named = (("majority", "best_constant"), ("text_only",), ("shuffled_media",), ("probe", "words_probe", "measured"))
-        found = [next((r["floors"][n][key] for n in names if key in r["floors"].get(n, {})), None) for names in named]
-        floors = " | ".join("-" if f is None else f"{f:.3f}" for f in found)
-        lines.append(
-            f"| {r['card']} | {r['split']} | {r['n']} | {key} | **{r['metrics'][key]:.3f}** ({low:.3f} to {high:.3f}) | {floors} |"
-        )
-    return "\n".join(lines)

@@ -19,6 +19,7 @@ from emollm.errors import DataError
 from emollm.evaluation.asked import name_of
 from emollm.evaluation.comparison import bounds
 from emollm.evaluation.log import Log
+from emollm.evaluation.results import write
 from emollm.evaluation.talk_clips import clip_of
 from emollm.values import Message, Sampling
 
@@ -116,8 +117,7 @@ def evaluate_talks(
         "floors": {},
         "warnings": ["patterns find answers that are plainly about something else; they cannot tell whether one is good."],
     }
-    (out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    return results
+    return write(out, results)
 
 
 def _held(dialogue: Dialogue, backend: ChatBackend, clips: Path) -> dict[str, Any]:
