@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +22,8 @@ from emollm.engine.llama import FusedLlama, Shape, shape_of
 
 Weights = Literal["int8", "fp16", "fp32"]
 EXPORT_VERSION = 2  # of this file's graph: raise it when what is written changes
+EXPORT = re.compile(r"[0-9a-f]{16}-(int8|fp16|fp32)-v\d+")
+KEPT = 4  # exports
 GROUP = 32
 MODEL = "model.xml"
 WANTED = "wanted"  # input: which positions' logits are asked for
@@ -42,6 +46,8 @@ def exported(causal: Any, weights: Weights, folder: Path | None = None) -> Path:
     shape = shape_of(causal)
     home = (folder or default_folder()) / f"{digest_of(causal, shape)}-{weights}-v{EXPORT_VERSION}"
     if (home / MODEL).is_file():
+        with suppress(OSError):  # a folder that may only be read
+            os.utime(home)
         return home / MODEL
     home.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix="draft-", dir=home.parent))
@@ -54,7 +60,15 @@ def exported(causal: Any, weights: Weights, folder: Path | None = None) -> Path:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    _sweep(home.parent)
     return home / MODEL
+
+
+def _sweep(folder: Path) -> None:
+    """Delete exports that were not used for longest: every training makes new weights, and nobody would miss the old ones' files."""
+    kept = sorted((path for path in folder.iterdir() if EXPORT.fullmatch(path.name)), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in kept[KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def digest_of(causal: Any, shape: Shape) -> str:

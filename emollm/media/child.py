@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import cv2
+
 from emollm.errors import MediaError
 from emollm.media.decode import Limits, Reel
 from emollm.values import Floats
@@ -22,6 +24,7 @@ def main() -> None:
     """Decode clip after clip, as asked on standard input, until that ends."""
     asked, told = sys.stdin.buffer, sys.stdout.buffer
     order = json.loads(asked.readline() or b"{}")
+    cv2.setNumThreads(1)  # each thread takes address space
     _confine(order.get("memory_mb", 2048))
     _tell(told, {"is": "ready"})
     while line := asked.readline():

@@ -27,6 +27,7 @@ from emollm.values import AUDIO_HZ, Floats
 
 HEAD_BYTES = 65_536  # of one message
 START_S = 60.0  # until a new process is ready
+FEW_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}  # each takes address space
 SPARE = 1  # processes kept for the next clip
 CLIPS = 16  # a process decodes so many, then a fresh one takes over
 
@@ -209,7 +210,7 @@ class _Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            env={**kept, "PYTHONPATH": home, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},  # and no key or address of ours
+            env={**kept, "PYTHONPATH": home, **FEW_THREADS},  # and no key or address of ours
             bufsize=0,
         )
         self._ready = False

@@ -57,6 +57,23 @@ def test_an_export_is_made_once_and_by_its_weights(tmp_path, monkeypatch):
 
 
 @needs_openvino
+def test_exports_that_nobody_uses_go(tmp_path, monkeypatch):
+    import os
+
+    from emollm.engine import openvino_export
+
+    monkeypatch.setattr(openvino_export, "_graph", lambda *_: None)
+    monkeypatch.setattr(openvino_export, "_save", lambda _, path, weights: path.write_text("x"))
+    (tmp_path / "not-ours").mkdir()
+    homes = [openvino_export.exported(toy_llama(seed), "int8", tmp_path).parent for seed in range(4)]
+    for age, home in enumerate(homes):
+        os.utime(home, (1000 + age, 1000 + age))
+    openvino_export.exported(toy_llama(0), "int8", tmp_path)  # used again, so it is the youngest
+    openvino_export.exported(toy_llama(4), "int8", tmp_path)
+    assert [home.exists() for home in homes] == [True, False, True, True] and (tmp_path / "not-ours").exists()
+
+
+@needs_openvino
 def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
     from emollm.engine import openvino_export
 
