@@ -18,7 +18,7 @@ from urllib.parse import quote
 import gradio as gr
 
 from emollm.app import conversation, keep
-from emollm.app.parts import care, looking, say_pane, stage, status, tray
+from emollm.app.parts import care, detail, looking, say_pane, stage, status, tray
 from emollm.app.standby import Standby
 from emollm.app.suggest import MOST, suggestions
 from emollm.app.visits import Turn, Visit, Visits
@@ -355,6 +355,7 @@ class Desk:
         shown: Shown = {
             page.tray: tray(visit, words),
             page.stage: stage(visit, words, lambda path: f"gradio_api/file={quote(str(path))}"),
+            page.detail: detail(visit, words),
             page.status: status(self.backend.state(), words),
             page.say: say_pane(words, page.most_bytes),
         }

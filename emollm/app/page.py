@@ -77,6 +77,7 @@ class Page:
         self.clip_note = self._pane("", "emollm-clip-note")
         self.looking = self._pane("", "emollm-looking")
         self.stage = self._pane("", "emollm-stage")
+        self.detail = self._pane("", "emollm-detail")
         with gr.Accordion(words("keep.title"), open=False, elem_id="emollm-keep") as kept:
             with gr.Row(elem_id="emollm-exports"):
                 self.exports = {
@@ -172,7 +173,7 @@ class Page:
         """Bind every event."""
         aside: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", "api_visibility": "private"}
         everything = self.outputs()
-        clips = [self.tray, self.stage, self.status, self.say, *self.suggestions, self.looking, self.clip_note]
+        clips = [self.tray, self.stage, self.detail, self.status, self.say, *self.suggestions, self.looking, self.clip_note]
         looks: dict[str, Any] = {
             "concurrency_id": "look", "concurrency_limit": LOOKS, "show_progress": "hidden", "api_visibility": "private",
         }  # fmt: skip
@@ -229,7 +230,18 @@ class Page:
     def outputs(self) -> list[Any]:
         """Everything that may change when the language does, or when the page opens."""
         texts = [component for component, _ in self._texts]
-        own = [self.tray, self.stage, self.status, self.say, *self.suggestions, self.looking, self.clip_note, self.chat, self.chat_note]
+        own = [
+            self.tray,
+            self.stage,
+            self.detail,
+            self.status,
+            self.say,
+            *self.suggestions,
+            self.looking,
+            self.clip_note,
+            self.chat,
+            self.chat_note,
+        ]
         settings = [self.length, self.variety, self.seed, self.record, self.timer]
         return list(dict.fromkeys([*texts, *own, *settings]))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emollm.app.standby import State
 from emollm.app.visits import Visit
-from emollm.exports.panels import clip_panels
+from emollm.exports.panels import clip_details, clip_panels
 from emollm.texts import Words, languages
 from emollm.values import MODALITIES
 
@@ -91,10 +91,14 @@ def stage(visit: Visit, words: Words, address: Callable[[Path], str]) -> str:
         return _empty(words)
     if len(clips) == 1:
         return clip_panels(clips[0].analysis, address(clips[0].path), words)
-    both = [
-        clip_panels(clip.analysis, address(clip.path), words, title=f"{clip.number} · {clip.path.name}", wide=False) for clip in clips[:2]
-    ]
+    both = [clip_panels(clip.analysis, address(clip.path), words, title=f"{clip.number} · {clip.path.name}") for clip in clips[:2]]
     return f'<div class="em-pair">{"".join(both)}</div>'
+
+
+def detail(visit: Visit, words: Words) -> str:
+    """What was measured in the chosen clip; where two are compared, their timelines say it."""
+    clips = visit.shown()
+    return clip_details(clips[0].analysis, words) if len(clips) == 1 else ""
 
 
 def _empty(words: Words) -> str:

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 import emollm
-from emollm.exports.panels import clip_panels
+from emollm.exports.panels import clip_details, clip_panels
 from emollm.texts import ENGLISH, Words
 from emollm.values import Analysis
 
@@ -38,6 +38,7 @@ def html_report(clips: Sequence[tuple[Analysis, Path | None]], words: Words | No
     say = words or Words(ENGLISH)
     bodies = [
         clip_panels(analysis, _inside(analysis, path) if path is not None else "", say, title=f"{say('report.file')}: {analysis.name}")
+        + clip_details(analysis, say)
         for analysis, path in clips
     ]
     title = escape(say("report.title"))

@@ -28,23 +28,26 @@ SHOWN_SCORES, SHOWN_MOMENTS, SHOWN_MOVES = 3, 4, 6
 _LEAST_OTHER = 0.08
 
 
-def clip_panels(analysis: Analysis, address: str, words: Words, *, title: str = "", wide: bool = True) -> str:
-    """Everything about one clip.
+def clip_panels(analysis: Analysis, address: str, words: Words, *, title: str = "") -> str:
+    """What there is to see of one clip: player, how it comes across, timeline.
 
     Args:
         analysis: What was measured.
         address: Where the player finds the clip; empty for no player.
         words: Texts.
         title: Heading, such as the clip's name, where several are shown.
-        wide: Whether evidence and transcript are shown as well.
     """
     verdict = judge(analysis)
     heading = f'<h2 class="em-clip-title">{escape(title)}</h2>' if title else ""
     parts = [heading, player(analysis, address, words) if address else "", verdict_line(analysis, verdict, words)]
     parts.append(timeline(analysis, verdict, words))
-    if wide:
-        parts += [carried(analysis, verdict, words), evidence(analysis, words), transcript(analysis, words)]
     return f'<article class="em-clip" aria-label="{escape(title or words("clip.yours"), quote=True)}">{"".join(parts)}</article>'
+
+
+def clip_details(analysis: Analysis, words: Words) -> str:
+    """What was measured in one clip: the moments that carried the verdict, every modality, the transcript."""
+    parts = [carried(analysis, judge(analysis), words), evidence(analysis, words), transcript(analysis, words)]
+    return f'<div class="em-detail em-look">{"".join(parts)}</div>'
 
 
 def player(analysis: Analysis, address: str, words: Words) -> str:

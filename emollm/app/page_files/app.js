@@ -132,6 +132,10 @@
   // gradio draws the page piece by piece and anew for another language
   let seen = "";
   new MutationObserver(() => {
+    for (const arrow of document.querySelectorAll("#emollm-chat .thought-group .arrow button:not([disabled])")) {
+      arrow.disabled = true; // a nameless button inside a button: the outer one does the work
+      arrow.setAttribute("aria-hidden", "true");
+    }
     const now = `${say().lang} ${document.getElementById("emollm-kept") !== null}`;
     if (now === seen) return;
     seen = now;

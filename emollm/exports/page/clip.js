@@ -56,7 +56,7 @@
       for (const [name, value] of [["x", left], ["y", top], ["width", right - left], ["height", bottom - top]]) person.box.setAttribute(name, value);
       const said = [person.name && person.main ? `${person.name} (${person.main})` : person.name, person.shown[person.tops[k]]].filter(Boolean).join(": ");
       if (person.tag.textContent !== said) person.tag.textContent = said;
-      const wide = said.length * found.unit * 1.55 + found.unit * 2, above = top > found.unit * 5;
+      const wide = person.tag.getComputedTextLength() + found.unit * 2, above = top > found.unit * 5;
       const y = above ? top - found.unit * 4.6 : bottom + found.unit * 0.6;
       for (const [name, value] of [["x", left], ["y", y], ["width", wide], ["height", found.unit * 4]]) person.plate.setAttribute(name, value);
       person.tag.setAttribute("x", left + found.unit); person.tag.setAttribute("y", y + found.unit * 2.9);
