@@ -33,7 +33,7 @@ ALLOWED = {
     "evaluation": BASE | {"motion", "chat", "data", "media", "perception", "synth"},
     "annotation": BASE | {"data", "batch", "verdict", "exports", "chat", "media", "evaluation"},
     "serving": BASE | {"chat", "media", "exports"},
-    "app": BASE | {"chat", "exports", "texts", "verdict", "recipe", "weights", "model"},
+    "app": BASE | {"chat", "exports", "texts", "verdict", "motion", "recipe", "weights", "model"},
 }
 
 

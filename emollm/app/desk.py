@@ -27,7 +27,7 @@ from emollm.chat.safety import in_crisis
 from emollm.errors import EmollmError
 from emollm.exports.panels import note
 from emollm.texts import Words, chosen
-from emollm.values import Sampling
+from emollm.values import Message, Sampling
 
 if TYPE_CHECKING:
     from emollm.app.page import Page
@@ -114,6 +114,7 @@ class Desk:
     def look(self, request: gr.Request) -> Iterator[Shown]:
         """Measure the offered clips one after another; one that cannot be read is dropped, and what is open stays."""
         visit = self._visit(request)
+        yield self._same()  # an event that says nothing at all would empty its outputs
         with visit.lock:
             if visit.looking or not visit.offered:
                 return
@@ -177,6 +178,7 @@ class Desk:
 
         def ask(length: str, request: gr.Request) -> Iterator[Shown]:
             visit = self._visit(request)
+            yield self._same()
             if place < len(visit.suggested):
                 shown, asked = visit.suggested[place]
                 yield from self._answer(asked, shown if shown != asked else "", Sampling(LENGTHS.get(length, 200)), request)
@@ -188,6 +190,7 @@ class Desk:
         visit = self._visit(request)
         number = conversation.turn_at(visit, _first(event.index))
         if number is None:
+            yield self._same()
             return
         turn = visit.turns[number]
         visit.turns = visit.turns[:number]
@@ -230,16 +233,18 @@ class Desk:
                     return
             turn = replace(turn, about=visit.chosen, rests=conversation.rests_on(visit.shown(), words))
             yield {page.chat: conversation.view(visit, words, turn, thinking=True)}
-            reply = Reply(_nothing) if visit.stopping else self.backend.reply(visit.messages(asked), sampling)
-            visit.reply = reply
-            for piece in reply:
-                if visit.stopping:
-                    reply.cancel()
-                if visit.epoch != epoch:
-                    return
-                written += piece
-                yield {page.chat: conversation.view(visit, words, replace(turn, answer=written))}
-            fault = _ending("cancelled" if visit.stopping else reply.finish_reason, written, words)
+            for head, messages in _prompts(visit, asked, words):
+                reply = Reply(_nothing) if visit.stopping else self.backend.reply(messages, sampling)
+                visit.reply = reply
+                written += head if not visit.stopping else ""
+                for piece in reply:
+                    if visit.stopping:
+                        reply.cancel()
+                    if visit.epoch != epoch:
+                        return
+                    written += piece
+                    yield {page.chat: conversation.view(visit, words, replace(turn, answer=written))}
+                fault = _ending("cancelled" if visit.stopping else reply.finish_reason, written, words)
         except Exception as error:  # noqa: BLE001  the page's one place for faults of an answer
             fault = self._say(error, words)
         finally:
@@ -312,7 +317,7 @@ class Desk:
             asked = json.loads(signal)
             do, value = str(asked["do"]), asked.get("with")
         except (ValueError, KeyError, TypeError):
-            return {}
+            return self._same()
         if do == "choose":
             visit.choose(int(value))
         elif do == "compare":
@@ -328,11 +333,11 @@ class Desk:
             return self.page.relabelled(words) | self._all(visit) | {page.chat: conversation.view(visit, words)}
         elif do == "stop":
             visit.stop()
-            return {}
+            return self._same()
         elif do == "restore":
             return self._restore(visit, value)
         else:
-            return {}
+            return self._same()
         return self._all(visit)
 
     def _restore(self, visit: Visit, said: Any) -> Shown:
@@ -363,6 +368,10 @@ class Desk:
             there = place < min(MOST, len(visit.suggested))
             shown[button] = gr.update(value=visit.suggested[place][0] if there else "", visible=there)
         return shown
+
+    def _same(self) -> Shown:
+        """Change nothing."""
+        return {self.page.clip_note: gr.skip()}
 
     def _drop(self, visit: Visit) -> None:
         """Let the backend forget what it measured in a session's clips; an answer under way is stopped first, for it holds the backend."""
@@ -407,6 +416,19 @@ def _idle(page: Page) -> Shown:
 def _record(visit: Visit) -> str:
     """The conversation as the browser keeps it."""
     return json.dumps([{"text": text} for turn in visit.turns for text in (turn.shown or turn.asked, turn.answer)], ensure_ascii=False)
+
+
+def _prompts(visit: Visit, asked: str, words: Words) -> list[tuple[str, list[Message]]]:
+    """What is read for one question, each with what is written before its answer.
+
+    Where clips are compared the question is put to each in turn: a small language model mixes up two clips in one prompt.
+    """
+    if len(visit.chosen) < 2:
+        return [("", visit.messages(asked, visit.chosen))]
+    return [
+        (("\n\n" if i else "") + f"**{words('clip.numbered', number=number)}:** ", visit.messages(asked, (number,)))
+        for i, number in enumerate(visit.chosen)
+    ]
 
 
 def _nothing(_reply: Reply) -> Iterator[str]:

@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emollm.exports.panels import sides
-from emollm.exports.report import face_stretches
+from emollm.motion import of_face, together
 from emollm.texts import ENGLISH, Words
 from emollm.values import Analysis
 from emollm.verdict import judge
 
 MOST = 4
 Suggestion = tuple[str, str]
+_OF_SEVERAL = ("how", "when", "say")
+_OF_NONE = ("hard", "friend", "good")
 
 
 def suggestions(clips: Sequence[Analysis], words: Words) -> list[Suggestion]:
     """At most four, the most telling first."""
-    keys = _of_clip(clips[0]) if len(clips) == 1 else ([("both", "")] if clips else [("hard", ""), ("friend", ""), ("good", "")])
+    keys = _of_clip(clips[0]) if len(clips) == 1 else [(name, "") for name in (_OF_SEVERAL if clips else _OF_NONE)]
     english = Words(ENGLISH)
-    return [(_said(words, key, at), _said(english, key, at)) for key, at in [*keys, *([("how", "")] if len(clips) > 1 else [])][:MOST]]
+    return [(_said(words, key, at), _said(english, key, at)) for key, at in keys[:MOST]]
 
 
 def _said(words: Words, key: str, at: str) -> str:
@@ -33,8 +35,8 @@ def _of_clip(clip: Analysis) -> list[tuple[str, str]]:
     verdict = judge(clip)
     own = sides(clip)
     if clip.faces and clip.kind != "image":
-        stretches = face_stretches(clip.faces[0], clip.duration_s)
-        found.append(("change", f"{stretches[1]['start_s']:.1f}") if len(stretches) > 1 else ("when", ""))
+        moved = together([m for m in clip.faces[0].motions if of_face(m)])
+        found.append(("change", f"{min(m.start_s for m in moved[0]):.1f}") if moved else ("when", ""))
     if verdict is not None and (verdict.disagreements or ("face" in own and "voice" in own and own["face"] != own["voice"])):
         found.append(("clash", ""))
     elif clip.voice is not None and not clip.faces:

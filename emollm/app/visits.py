@@ -164,14 +164,15 @@ class Visit:
         self.counted = 0
         return gone
 
-    def messages(self, question: str) -> list[Message]:
+    def messages(self, question: str, about: tuple[int, ...]) -> list[Message]:
         """What the backend reads: the turns about the same clips and the question; the clips hang on the first of them."""
         asked: list[Message] = []
         for turn in self.turns:
-            if turn.about == self.chosen:
+            if turn.about == about:
                 asked += [Message("user", turn.asked), Message("assistant", turn.answer)]
         asked.append(Message("user", question))
-        return [replace(asked[0], clips=tuple(clip.path for clip in self.shown())), *asked[1:]]
+        paths = tuple(clip.path for number in about for clip in self.clips if clip.number == number)
+        return [replace(asked[0], clips=paths), *asked[1:]]
 
 
 class Visits:
