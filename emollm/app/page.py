@@ -15,7 +15,7 @@ from emollm.app.door import MOST_BYTES, upload_folder
 from emollm.app.standby import Standby
 from emollm.app.suggest import MOST
 from emollm.app.systems_tab import SystemsTab
-from emollm.app.uploads import Uploads
+from emollm.app.uploads import uploads
 from emollm.app.visits import Visits
 from emollm.chat.backend import ChatBackend
 from emollm.texts import ENGLISH, Words
@@ -65,7 +65,7 @@ class Page:
 
     def _left(self, words: Words, examples: list[Path]) -> None:
         self.tray = self._pane("", "emollm-tray")
-        self.upload = Uploads(
+        self.upload = uploads(
             label=words("clip.drop"), show_label=False, height=76, file_count="multiple", elem_id="emollm-upload", elem_classes="em-upload"
         )
         self.labelled(self.upload, label="clip.drop")

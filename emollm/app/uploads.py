@@ -7,12 +7,19 @@ from typing import Any
 import gradio as gr
 
 
-class Uploads(gr.File):
-    """Gives events the paths of what was uploaded, a list of them where several may come."""
+def uploads(**look: Any) -> gr.File:
+    """A place for files whose events get the paths of what was uploaded, a list of them where several may come.
 
-    def preprocess(self, payload: Any) -> list[str] | str | None:
-        """gradio has checked by now that the files lie in its own folder."""
-        if payload is None:
-            return None
-        given = getattr(payload, "root", payload)
-        return [one.path for one in given] if isinstance(given, list) else str(given.path)
+    gradio makes components anew from their class when a language changes their texts, and takes a subclass for a component with a page of
+    its own; so it is the class that is mended, for this whole process.
+    """
+    setattr(gr.File, "preprocess", _paths)  # noqa: B010
+    return gr.File(**look)
+
+
+def _paths(_self: gr.File, payload: Any) -> list[str] | str | None:
+    """gradio has checked by now that the files lie in its own folder."""
+    if payload is None:
+        return None
+    given = getattr(payload, "root", payload)
+    return [one.path for one in given] if isinstance(given, list) else str(given.path)

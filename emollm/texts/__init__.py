@@ -46,7 +46,7 @@ class Words:
     def phrase(self, english: str) -> str:
         """What another room says in English: a cue, a movement, a reason, a note. Unknown ones stay English."""
         side = _SIDE.search(english)
-        if side is not None:
+        if side is not None and side.start():
             return f"{self.phrase(english[: side.start()])}{self.phrase(side.group())}"
         numbers = _NUMBER.findall(english)
         found = self._table.get("phrase." + _NUMBER.sub("{n}", english))

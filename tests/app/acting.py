@@ -42,15 +42,17 @@ def pretend(found: Analysis, *, people: int = 1) -> Analysis:
     seconds = np.arange(0, found.duration_s, 0.1)
     curve = VoiceCurve(seconds, 150 + 40 * np.sin(seconds), -30 + 8 * np.sin(3 * seconds))
     pieces = np.array([[0.05, 0.05, 0.9]])
-    voice = VoiceReading(
-        ((0.7, 6.0),), LABELS, pieces[0], 160.0, 8.0, -20.0, ("low pitch",), (0,), ((0.7, 6.0),), pieces, np.array([[0.1, -0.5, 0.0]]), curve
-    )  # fmt: skip
+    spans, felt = ((0.7, 6.0),), np.array([[0.1, -0.5, 0.0]])
+    voice = VoiceReading(spans, LABELS, pieces[0], 160.0, 8.0, -20.0, ("low pitch",), (0,), spans, pieces, felt, curve)
     return replace(found, faces=tuple(faces), voice=voice, words=Transcript("en", (Segment(0.7, 2.2, SAID, said),)), missing={})
 
 
 class Acting(EchoBackend):
-    """Clips called slow... take as long as nobody opens `gate`; "slowly" in a question waits for it in the middle of the answer;
-    "!!" and "??" at its end make it fail."""
+    """Measures and answers on cue.
+
+    Clips called slow... take until somebody opens `gate`, and so does an answer to a question with "slowly". A question that ends in "!!"
+    or "??" makes it fail.
+    """
 
     def __init__(self) -> None:
         super().__init__()
