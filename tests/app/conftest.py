@@ -59,7 +59,8 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     fake = "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream --hide-scrollbars"
     for flag in ("--headless=new", "--no-sandbox", *quiet.split(), *fake.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
-    options.add_experimental_option("prefs", {"download.default_directory": str(saved), "download.prompt_for_download": False})
+    many = {"profile.default_content_setting_values.automatic_downloads": 1}  # one export after the other, without a question
+    options.add_experimental_option("prefs", {"download.default_directory": str(saved), "download.prompt_for_download": False, **many})
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
     chrome.set_script_timeout(120)
