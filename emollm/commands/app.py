@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,8 @@ def app(
     """Open the app on a local address; Ctrl-C ends it and deletes all clips."""
     if clip is not None and not clip.is_file():
         raise MediaError(f"no clip at {clip}; --clip takes the path of a video, sound or picture", code="not_found")
-    need("gradio", extra="app")
+    if find_spec("gradio") is None:
+        need("gradio", extra="app")  # says what to install; where it is there, it is imported behind the waiting page
     from emollm.app.port import address, check_free
     from emollm.app.splash import Splash
 

@@ -125,7 +125,7 @@
     if (missed >= 2 && !banner) {
       banner = document.createElement("p");
       banner.id = "emollm-lost"; banner.className = "em-note em-alert"; banner.setAttribute("role", "alert"); banner.textContent = say().lost ?? "";
-      document.body.append(banner);
+      (document.querySelector("main.contain") ?? document.body).append(banner);
     } else if (there && banner) banner.remove();
   }, ALIVE_MS);
 
