@@ -24,7 +24,8 @@ ALLOWED = {
     "batch": BASE | {"perception", "watch", "verdict", "exports", "encoders", "media"},
     "build": BASE | {"perception", "model", "data", "encoders", "media", "weights"},
     "verdict": BASE,
-    "exports": BASE | {"watch", "verdict", "motion"},
+    "texts": BASE,
+    "exports": BASE | {"watch", "verdict", "motion", "texts"},
     "training": BASE | {"build", "data", "model", "encoders", "media", "weights", "synth"},
     "synth": BASE | {"weights", "data", "encoders", "media"},
     "engine": BASE | {"weights"},
@@ -32,6 +33,7 @@ ALLOWED = {
     "evaluation": BASE | {"motion", "chat", "data", "media", "perception", "synth"},
     "annotation": BASE | {"data", "batch", "verdict", "exports", "chat", "media", "evaluation"},
     "serving": BASE | {"chat", "media", "exports"},
+    "app": BASE | {"chat", "exports", "texts", "verdict", "motion", "recipe", "weights", "model"},
 }
 
 

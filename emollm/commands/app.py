@@ -1,10 +1,11 @@
-"""`emollm app`: the chat with a page, in the browser."""
+"""`emollm app`: the chat with a page, in the browser. The page is there at once; gradio and the model come up behind it."""
 
 from __future__ import annotations
 
 import signal
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,11 @@ from emollm import catalog
 from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_backend
 from emollm.errors import MediaError
 from emollm.lazy import need
+
+if TYPE_CHECKING:
+    from emollm.chat.backend import ChatBackend
+
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 def app(
@@ -30,18 +36,49 @@ def app(
     """Open the app on a local address; Ctrl-C ends it and deletes all clips."""
     if clip is not None and not clip.is_file():
         raise MediaError(f"no clip at {clip}; --clip takes the path of a video, sound or picture", code="not_found")
-    need("gradio", extra="app")
-    from emollm.serving import gradio_ui
+    if find_spec("gradio") is None:
+        need("gradio", extra="app")  # says what to install; where it is there, it is imported behind the waiting page
+    from emollm.app.port import address, check_free
+    from emollm.app.splash import Splash
 
-    gradio_ui.check_free(host, port)  # before the weights load, so that nobody waits for a refusal
-    samples = sorted((catalog.folder("instruct_data") / "samples").glob("*.mp4"))
-    demo = gradio_ui.build_demo(load_backend(system, scale, threads, adapters, bits, device_map, engine), samples, clip)
+    check_free(host, port)  # before the weights load, so that nobody waits for a refusal
+    _check(system, scale)
     signal.signal(signal.SIGTERM, _leave)
+    splash = Splash(host, port)
+    typer.echo(f"emollm is getting ready at {address(host, port)}", err=True)
     try:
-        print(f"emollm is ready at {gradio_ui.launch(demo, host, port)}", flush=True)
+        from emollm.app import door, page
+        from emollm.app.standby import Standby
+
+        def make(name: str, size: str) -> ChatBackend:
+            own = adapters if name == system else None  # adapters that were given belong to the system they were given for
+            return load_backend(name, size, threads, own, bits, device_map, engine)
+
+        backend = Standby(make, system, scale)
+        samples = sorted((catalog.folder("instruct_data") / "samples").glob("*.mp4"))
+        demo = page.build_demo(backend, samples, clip, local=host in _HERE)
+    finally:
+        splash.close()
+    try:
+        door.launch(demo, host, port)
+        backend.load()
+        print(f"emollm is ready at {address(host, port)}", flush=True)
+        backend.there()  # a model that cannot be loaded ends the program, with the reason
         demo.block_thread()
     finally:
         demo.close(verbose=False)
+
+
+def _check(system: str, scale: str) -> None:
+    """Refuse a system or scale that does not exist before anything is opened.
+
+    Raises:
+        RecipeError: If there is none.
+    """
+    if system != "echo":
+        from emollm.recipe import load_recipe
+
+        load_recipe(system).at(scale)
 
 
 def _leave(_signal: int, _frame: object) -> None:

@@ -1,13 +1,10 @@
-"""The shipped model behind both network doors: the official client holds a streamed conversation, a real browser sees an answer."""
+"""The shipped model behind the server: the official client holds a streamed conversation."""
 
 import base64
-import os
-from pathlib import Path
 
 import pytest
 from paths import HAVE_WEIGHTS, SAMPLES
 from servers import served
-from test_gradio_app import Page, Running, browser, free_port, wait_for  # noqa: F401  browser is a fixture
 
 JOY = SAMPLES / "sample_joy.mp4"
 ASK = "How does this person feel, and how can you tell?"
@@ -48,19 +45,3 @@ def test_a_streamed_conversation_about_the_sample_clip(backend):
     assert "happy" in heard.text.lower()
     assert "face" in said[0].lower() and "happ" in said[0].lower()  # it says which signs it goes by
     assert backend.parts.perception.encoded == 1  # three requests with the same bytes, one encoding
-
-
-def test_a_browser_uploads_asks_and_sees_an_answer(backend, browser):  # noqa: F811
-    from emollm.serving import gradio_ui
-
-    demo = gradio_ui.build_demo(backend, [JOY])
-    address = gradio_ui.launch(demo, "127.0.0.1", free_port())
-    try:
-        page = Page(browser, Running(address, backend, Path(os.environ["GRADIO_TEMP_DIR"])))
-        page.upload(JOY)
-        wait_for(lambda: "happy" in page.text("#emollm-evidence").lower(), "the evidence panel did not show the face")
-        page.ask(ASK)
-        wait_for(lambda: "happ" in page.text("#emollm-chat").lower(), "no answer appeared")
-        assert "Traceback" not in page.text()
-    finally:
-        demo.close(verbose=False)

@@ -1,0 +1,90 @@
+"""One running app and one browser for all tests of this folder; every test opens the page anew."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acting import Acting, Running, wait_for
+
+from emollm import catalog
+
+CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+SAMPLES = catalog.folder("instruct_data") / "samples"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def app() -> Iterator[Running]:
+    pytest.importorskip("gradio", reason="the extra 'app' is not installed")
+    from emollm.app import door, page
+
+    backend = Acting()
+    demo = page.build_demo(backend, sorted(SAMPLES.glob("*.mp4")))
+    address = door.launch(demo, "127.0.0.1", free_port())
+    yield Running(address, backend, Path(os.environ["GRADIO_TEMP_DIR"]))
+    backend.gate.set()
+    demo.close(verbose=False)
+
+
+@pytest.fixture
+def running(app: Running) -> Iterator[Running]:
+    """The app with its gate closed, and with no clip of anyone when the test begins."""
+    app.backend.gate.clear()
+    app.backend.asked.clear()
+    app.backend.forgotten.clear()
+    wait_for(lambda: app.clips() == [], f"clips of an earlier test stayed: {app.clips()}")
+    yield app
+    app.backend.gate.set()
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if not CHROMIUM.exists() or not DRIVER.exists():
+        pytest.skip("no /usr/bin/chromium with /usr/bin/chromedriver; install with: apt-get install chromium chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    saved = tmp_path_factory.mktemp("saved")
+    quiet = "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    fake = "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream --hide-scrollbars"
+    for flag in ("--headless=new", "--no-sandbox", *quiet.split(), *fake.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    many = {"profile.default_content_setting_values.automatic_downloads": 1}  # one export after the other, without a question
+    options.add_experimental_option("prefs", {"download.default_directory": str(saved), "download.prompt_for_download": False, **many})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+    chrome.set_script_timeout(120)
+    chrome.set_page_load_timeout(120)
+    chrome.saved = saved
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def browser(driver: Any) -> Iterator[Any]:
+    """The browser at desktop width and light, with nothing kept; afterwards its page is closed."""
+    view(driver, 1280, 900)
+    yield driver
+    while len(driver.window_handles) > 1:
+        driver.close()
+        driver.switch_to.window(driver.window_handles[0])
+    driver.execute_script("try { localStorage.clear(); } catch {}")
+    driver.get("about:blank")
+
+
+def view(driver: Any, width: int, height: int, *, dark: bool = False) -> None:
+    """Width and height in pixels, and the colour scheme that the system asks for."""
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})

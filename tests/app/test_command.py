@@ -1,0 +1,58 @@
+"""`emollm app` as a command: when it is ready, what it refuses, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from acting import PATIENCE_S, Running
+from conftest import SAMPLES, free_port
+
+from emollm.errors import EmollmError
+
+JOY = SAMPLES / "sample_joy.mp4"
+
+
+def test_it_says_when_it_is_ready_and_leaves_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "emollm", "app", "--port", str(port), "--system", "echo", "--clip", str(JOY)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stderr.readline() == f"emollm is getting ready at http://127.0.0.1:{port}\n"
+        assert process.stdout.readline() == f"emollm is ready at http://127.0.0.1:{port}\n"
+        assert list(tmp_path.glob("emollm-app-*"))
+    finally:
+        process.terminate()
+        _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0 and "Traceback" not in errors
+    assert not list(tmp_path.glob("emollm-app-*")), "the folder with the clips goes with the process"
+
+
+def test_a_wrong_clip_port_or_system_is_refused_before_anything_opens(app: Running) -> None:
+    import typer
+    from typer.testing import CliRunner
+
+    from emollm.commands.app import app as run
+
+    command = typer.Typer()
+    command.command()(run)
+    port = app.address.rpartition(":")[2]
+    missing = CliRunner().invoke(command, ["--clip", "nowhere.mp4"]).exception
+    taken = CliRunner().invoke(command, ["--port", port, "--system", "no-such-system"]).exception
+    unknown = CliRunner().invoke(command, ["--port", str(free_port()), "--system", "no-such-system"]).exception
+    assert isinstance(missing, EmollmError) and "no clip at nowhere.mp4" in str(missing)
+    assert isinstance(taken, EmollmError) and f"port {port}" in str(taken) and f"--port {int(port) + 1}" in str(taken)
+    assert isinstance(unknown, EmollmError) and "no-such-system" in str(unknown)
+
+
+@pytest.mark.parametrize("port", [7999])
+def test_a_free_port_is_not_refused(port: int) -> None:
+    from emollm.app.port import address, check_free
+
+    check_free("127.0.0.1", free_port())
+    assert address("0.0.0.0", port) == "http://127.0.0.1:7999"
