@@ -1,4 +1,4 @@
-"""Words of crisis and questions of judgement: how the answer begins, whatever the language model would have said.
+"""Words of crisis, questions of judgement or about one's data: how the answer begins, whatever the language model would have said.
 
 A small model cannot be trusted with this. The list is short and errs on the side of help; it knows English, German and Danish. It reads the
 user's own words only, never what people say in a clip.
@@ -63,10 +63,31 @@ _PRESSED = re.compile(
 )
 
 
+_THINGS = r"(?:videos?|clips?|recordings?|data|photos?|pictures?|faces?|voices?|files?|chats?|conversations?)\b"
+_MINE = rf"(?:my|our|these|this|the)\s+(?:\w+\s+)?{_THINGS}"
+_DATA = re.compile(
+    "|".join(
+        (
+            rf"\b(?:do|will|did|can|could|are|have)\s+you\b.{{0,30}}\b(?:keep|stor|sav|record|upload|shar|send|sell|train)\w*\b.{{0,20}}\b{_MINE}",
+            rf"\b(?:where\s+(?:do|does|will|are|is)|who\s+(?:can|could|will|else)\b.{{0,12}}\b(?:see|sees|watch|hear)|what\s+happens\s+(?:to|with))\s+{_MINE}",
+            rf"\b(?:is|are|will)\s+{_MINE}.{{0,20}}\b(?:kept|stored|saved|uploaded|shared|sent|sold|private|safe|deleted)\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+
+
+def asks_about_data(text: str) -> bool:
+    """Whether somebody asks what becomes of their clips or words: a fact about this program, not to be made up."""
+    return _DATA.search(text) is not None
+
+
 def begin(messages: Sequence[Message]) -> str:
     """How the answer to a conversation has to begin; mostly with nothing."""
     if in_crisis(messages[-1].text):
         return help_first()
+    if asks_about_data(messages[-1].text):
+        return str(pools("dialogue")["answer"]["data"][0])
     return no_judgement() if asks_judgement(messages) else ""
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from emollm.build import build
 from emollm.chat.local import LocalBackend
-from emollm.chat.safety import asks_judgement, help_first, in_crisis
+from emollm.chat.safety import asks_about_data, asks_judgement, begin, help_first, in_crisis
 from emollm.data.prompts import pools
 from emollm.values import Message, Sampling
 
@@ -114,3 +114,35 @@ def test_only_the_users_last_words_count():
     toy = LocalBackend(build("emollm", "toy"))
     quoted = [Message("user", "What did she say?"), Message("assistant", "She said: I want to die."), Message("user", "Why?")]
     assert help_first() not in toy.reply(quoted, Sampling(max_new_tokens=4)).text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "do you keep my videos?",
+        "Do you store any of my data?",
+        "will you share this clip with anyone",
+        "Who can see my recordings?",
+        "what happens to my video afterwards?",
+        "Is my data safe?",
+        "are my pictures uploaded somewhere?",
+        "Where does my clip go?",
+    ],
+)
+def test_what_becomes_of_clips_is_told_by_the_program(text):
+    assert asks_about_data(text)
+    assert begin([Message("user", text)]) == pools("dialogue")["answer"]["data"][0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I want to delete my photos of him.",
+        "She keeps my letters in a box.",
+        "Do you see the smile?",
+        "My boss reads my data.",
+        "What happens at 2 seconds?",
+    ],
+)
+def test_other_words_are_no_question_about_data(text):
+    assert not asks_about_data(text) and begin([Message("user", text)]) == ""
