@@ -39,7 +39,7 @@ class BenchmarksTab:
         self._running = threading.Lock()
         self._stopped = threading.Event()
         page.say_with(pane(_head(words)), _head)
-        self.upload = uploads(label=words("benchmarks.open"), height=84, file_types=[".json"], elem_id="emollm-result")
+        self.upload = uploads(label=words("benchmarks.open"), height=140, file_types=[".json"], elem_id="emollm-result")
         page.labelled(self.upload, label="benchmarks.open")
         with gr.Accordion(words("benchmarks.run_title"), open=False, elem_id="emollm-run") as run:
             if not local:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import gradio as gr
 
 from emollm.app import conversation, keep
-from emollm.app.parts import care, detail, looking, say_pane, stage, status, tray
+from emollm.app.parts import care, detail, handed, looking, say_pane, stage, status, tray
 from emollm.app.standby import Standby
 from emollm.app.suggest import MOST, suggestions
 from emollm.app.visits import Turn, Visit, Visits
@@ -257,7 +257,7 @@ class Desk:
             page.chat: conversation.view(visit, words),
             page.question: gr.skip() if written else shown or asked,
             page.chat_note: note(fault, alert=bool(fault) and not written),
-            page.record: _record(visit),
+            page.record: handed("record", _record(visit)),
             **_idle(page),
         }
 
@@ -304,7 +304,10 @@ class Desk:
                 parcel = keep.parcel(kind, visit, words)
             except Exception as error:  # noqa: BLE001  a fault of an export is a line, too
                 return {self.page.parcel: "", self.page.keep_note: note(self._say(error, words), alert=True)}
-            return {self.page.parcel: json.dumps(parcel), self.page.keep_note: note(words("keep.done", name=parcel["name"]))}
+            return {
+                self.page.parcel: handed("parcel", json.dumps(parcel)),
+                self.page.keep_note: note(words("keep.done", name=parcel["name"])),
+            }
 
         return pack
 
@@ -349,7 +352,11 @@ class Desk:
         pairs = list(zip(texts[::2], texts[1::2], strict=False))[-MOST_RESTORED:]
         visit.clear()
         visit.turns = [Turn(asked, answer, visit.chosen) for asked, answer in pairs]
-        return {page.chat: conversation.view(visit, words), page.chat_note: note(words("keep.restored")), page.record: _record(visit)}
+        return {
+            page.chat: conversation.view(visit, words),
+            page.chat_note: note(words("keep.restored")),
+            page.record: handed("record", _record(visit)),
+        }
 
     # -- inside
 

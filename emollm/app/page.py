@@ -26,8 +26,6 @@ ANSWERS, LOOKS = 4, 4  # events of a kind at once; the backend itself may make t
 EXPORTS = ("html", "html_clip", "json", "csv", "faces", "srt", "vtt", "png", "chat")
 _TAKE = "() => window.emollm.signal()"  # what a hand-written button asked for
 _WIPE = "() => window.emollm.wipe()"  # deletes the browser's own store and says how much that was
-_SAVE = "(parcel) => window.emollm.save(parcel)"
-_STORE = "(record) => window.emollm.store(record)"
 
 
 class Page:
@@ -55,8 +53,8 @@ class Page:
         self._said(parts.line, self._pane(parts.line(words)))
         self.signal = gr.Textbox(visible="hidden", elem_id="emollm-signal", container=False)
         self.do = gr.Button(visible="hidden", elem_id="emollm-do")
-        self.parcel = gr.Textbox(visible="hidden", container=False)
-        self.record = gr.Textbox(visible="hidden", container=False)
+        self.parcel = self._pane("")
+        self.record = self._pane("")
         self.stored = gr.Textbox(visible="hidden", container=False)
         self.timer = gr.Timer(1.0)
         self._examples, self._opened = examples, opened
@@ -209,8 +207,6 @@ class Page:
             button.click(desk.suggester(i), self.length, written, api_visibility="private", **answer)
             for i, button in enumerate(self.suggestions)
         ]
-        for event in asks:
-            event.then(None, self.record, None, js=_STORE, **aside)
         running += asks
         self.stop.click(desk.stop, None, None, queue=False, **aside)
         for cleared in (self.clear.click, self.chat.clear):
@@ -221,8 +217,7 @@ class Page:
         acted = self.do.click(desk.act, self.signal, everything, js=_TAKE, **aside)
         acted.then(desk.look, None, [*clips, self.chat], **looks)
         for kind, button in self.exports.items():
-            packed = button.click(desk.export(kind), None, [self.parcel, self.keep_note], **(aside | {"show_progress": "minimal"}))
-            packed.then(None, self.parcel, None, js=_SAVE, **aside)
+            button.click(desk.export(kind), None, [self.parcel, self.keep_note], **(aside | {"show_progress": "minimal"}))
         self.link.click(None, how, self.link_note, js="(length, variety, seed) => window.emollm.link(length, variety, seed)", **aside)
         self.systems.wire(self.systems_tab, aside)
         self.benchmarks.wire(aside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -58,6 +59,14 @@ def say_pane(words: Words, most_bytes: int) -> str:
     }  # fmt: skip
     attributes = " ".join(f'data-{name}="{escape(text, quote=True)}"' for name, text in said.items())
     return f'<div id="emollm-say" hidden {attributes} data-most="{most_bytes}"></div>'
+
+
+def handed(kind: str, content: str) -> str:
+    """Something for the page's script: a conversation to be kept ("record") or a file to be saved ("parcel"). Each is taken once."""
+    if not content:
+        return ""
+    given = escape(content, quote=True)
+    return f'<div hidden class="em-handed" data-kind="{kind}" data-id="{secrets.token_hex(8)}" data-content="{given}"></div>'
 
 
 def tray(visit: Visit, words: Words) -> str:

@@ -82,8 +82,9 @@ def overview(words: Words, *, count: bool = False) -> str:
     for name in catalog.names("adapters"):
         recipe = load_recipe(name)
         sizes = counted(name) if count else ("…", "…")
-        published = "; ".join(f"{k} {v}" for k, v in recipe.published.items()) or words("systems.none")
-        measured = "; ".join(f"{k} {v}" for k, v in recipe.measured.items()) or words("systems.none")
+        own = recipe.source == "ours"
+        published = "; ".join(f"{k} {v}" for k, v in recipe.published.items()) or ("-" if own else words("systems.none"))
+        measured = "; ".join(f"{k} {v}" for k, v in recipe.measured.items()) or words("systems.ours" if own else "systems.none")
         rows.append([recipe.name, recipe.source, *sizes, published, measured])
     return (
         f'<div class="em-tab"><h2>{escape(words("systems.title"))}</h2><p class="em-soft">{escape(words("systems.intro"))}</p>'

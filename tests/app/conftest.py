@@ -71,14 +71,14 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture
-def browser(driver: Any) -> Iterator[Any]:
-    """The browser at desktop width and light, with nothing kept; afterwards its page is closed."""
+def browser(driver: Any, app: Running) -> Iterator[Any]:
+    """The browser at desktop width and light, with nothing kept of an earlier test; afterwards its page is closed."""
     view(driver, 1280, 900)
+    driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": app.address, "storageTypes": "local_storage"})
     yield driver
     while len(driver.window_handles) > 1:
         driver.close()
         driver.switch_to.window(driver.window_handles[0])
-    driver.execute_script("try { localStorage.clear(); } catch {}")
     driver.get("about:blank")
 
 

@@ -91,6 +91,7 @@ def test_other_tabs_have_no_grave_findings(browser: Any, running: Running, axe: 
         page.tab(place)
         wait_for(lambda sign=sign: [e for e in page.all(sign) if e.is_displayed()], f"{sign} did not show")
         assert findings(browser, axe) == [], sign
+        picture(browser, f"tab-{place}")
     page.tab(1)
     wait_for(lambda: "6.19 M" in page.text("#emollm-systems") or "-" in page.text("#emollm-systems"), "sizes were not counted")
 

@@ -131,7 +131,14 @@
 
   // gradio draws the page piece by piece and anew for another language
   let seen = "";
+  const taken = new Set();
   new MutationObserver(() => {
+    for (const given of document.querySelectorAll(".em-handed")) {
+      if (taken.has(given.dataset.id)) continue;
+      taken.add(given.dataset.id);
+      given.dataset.kind === "record" ? window.emollm.store(given.dataset.content) : window.emollm.save(given.dataset.content);
+      given.removeAttribute("data-content");
+    }
     for (const arrow of document.querySelectorAll("#emollm-chat .thought-group .arrow button:not([disabled])")) {
       arrow.disabled = true; // a nameless button inside a button: the outer one does the work
       arrow.setAttribute("aria-hidden", "true");
