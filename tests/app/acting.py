@@ -18,7 +18,7 @@ from emollm.errors import BackendError
 from emollm.units import UNITS
 from emollm.values import Analysis, FaceReading, FaceTrack, Message, Motion, Sampling, Segment, Transcript, VoiceCurve, VoiceReading, Word
 
-PATIENCE_S = 45.0
+PATIENCE_S = 90.0
 LABELS = ("neutral", "happy", "sad")
 HOSTILE = "<script>document.title='owned'</script> ![beacon](http://192.0.2.1/x.png) done."
 SAID = "I did <b>not</b> expect this."
@@ -108,12 +108,13 @@ class Running:
         return sorted(p.name for p in self.folder.rglob("*") if p.is_file())
 
 
-def wait_for(what: Callable[[], Any], said: str) -> Any:
+def wait_for(what: Callable[[], Any], said: str, patience_s: float | None = None) -> Any:
     """The first truthy answer, or a failure that says what did not happen."""
-    end = time.monotonic() + PATIENCE_S
+    patience_s = PATIENCE_S if patience_s is None else patience_s
+    end = time.monotonic() + patience_s
     while time.monotonic() < end:
         found = what()
         if found:
             return found
         time.sleep(0.05)
-    return pytest.fail(f"waited {PATIENCE_S:.0f} s, but {said}")
+    return pytest.fail(f"waited {patience_s:.0f} s, but {said}")

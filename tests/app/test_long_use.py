@@ -34,6 +34,7 @@ def test_memory_stays_flat_and_the_disk_empty(browser: Any, running: Running) ->
         page.open(SAMPLES / "sample_joy.mp4", SAMPLES / "sample_sad.mp4")
         page.ask(f"round {rounds}")
         page.answered(f"You asked: round {rounds}")
+        page.press("#emollm-keep > button")
         page.press("#emollm-export-html")
         page.shows("#emollm-keep-note", "Saved:")
         if rounds % 2:
