@@ -13,7 +13,7 @@ app: weights            ## open the app on a sample clip
 	$(BIN)/emollm app --port $(PORT) --clip $(CLIP)
 
 test: weights           ## run the test suite
-	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --reruns 1
 
 check: lint test        ## what CI runs
 
