@@ -82,9 +82,20 @@ def asks_about_data(text: str) -> bool:
     return _DATA.search(text) is not None
 
 
+_NOBODY = re.compile(
+    r"\b(?:who|whom|nobody|no\s?one|anyone|alone|call|phone|number|help\s+me|niemand\w*|anrufen|allein|ingen|alene|ringe)\b", re.IGNORECASE
+)
+
+
+def still_in_crisis(messages: Sequence[Message]) -> bool:
+    """Whether somebody who spoke of suicide or self-harm just before now asks for help or says that nobody is there."""
+    said = [m.text for m in messages if m.role == "user"]
+    return len(said) > 1 and in_crisis(said[-2]) and _NOBODY.search(said[-1]) is not None
+
+
 def begin(messages: Sequence[Message]) -> str:
     """How the answer to a conversation has to begin; mostly with nothing."""
-    if in_crisis(messages[-1].text):
+    if in_crisis(messages[-1].text) or still_in_crisis(messages):
         return help_first()
     if asks_about_data(messages[-1].text):
         return str(pools("dialogue")["answer"]["data"][0])

@@ -146,3 +146,12 @@ def test_what_becomes_of_clips_is_told_by_the_program(text):
 )
 def test_other_words_are_no_question_about_data(text):
     assert not asks_about_data(text) and begin([Message("user", text)]) == ""
+
+
+def test_after_words_of_crisis_help_comes_again_where_somebody_has_nobody():
+    before = [Message("user", "I want to die."), Message("assistant", "I am very sorry.")]
+    for text in ("I do not know whom to call.", "there is nobody", "Ich bin ganz allein.", "what number"):
+        assert begin([*before, Message("user", text)]) == help_first()
+    assert begin([*before, Message("user", "Thank you.")]) == ""
+    harmless = [Message("user", "I lost my keys."), Message("assistant", "Oh no.")]
+    assert begin([*harmless, Message("user", "I do not know whom to call.")]) == ""
