@@ -10,7 +10,7 @@ from emollm import catalog
 from emollm.evaluation.answers import Reference, Said, join
 from emollm.evaluation.blind import best_floor
 from emollm.evaluation.blind_texts import STOCK_CAPTIONS
-from emollm.evaluation.cards import FecCard, GroupCard, MeanCard, MeasureCard, SceneCard, Scored, load_card
+from emollm.evaluation.cards import FecCard, GroupCard, MeanCard, MeasureCard, SceneCard, Scored, TalkCard, load_card
 from emollm.evaluation.fec import parts_of
 from emollm.evaluation.group import run_group
 from emollm.evaluation.predictions import score, score_mean
@@ -24,7 +24,7 @@ CLAUSES = (
 )  # fmt: skip
 FEELINGS = ("happy", "sad", "angry", "worried", "surprise", "disgust")
 CARDS = {name: load_card(name) for name in catalog.names("eval")}
-LOOKING = {name for name, card in CARDS.items() if isinstance(card, SceneCard | MeasureCard)}  # tracks and units are no answers
+LOOKING = {name for name, card in CARDS.items() if isinstance(card, SceneCard | MeasureCard | TalkCard)}  # no answers to copy
 HOWS = ("one", "all", "copy", "stock")
 
 
