@@ -32,7 +32,7 @@ def test_one_top_level_name(wheel):
         "eval/open_meld.toml",
     ):
         assert f"emollm/catalog_data/{needed}" in names
-    assert "emollm/serving/page/app.css" in names
+    assert {"emollm/app/page_files/app.css", "emollm/exports/page/clip.js", "emollm/texts/de.toml"} <= names
     assert sum(Path(n).suffix == ".safetensors" for n in names) >= 4
 
 

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from acting import Acting, Running, wait_for
-
-from emollm import catalog
-
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-SAMPLES = catalog.folder("instruct_data") / "samples"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from app_places import CHROMIUM, DRIVER, SAMPLES, free_port, view
 
 
 @pytest.fixture(scope="session")
@@ -80,11 +69,3 @@ def browser(driver: Any, app: Running) -> Iterator[Any]:
         driver.close()
         driver.switch_to.window(driver.window_handles[0])
     driver.get("about:blank")
-
-
-def view(driver: Any, width: int, height: int, *, dark: bool = False) -> None:
-    """Width and height in pixels, and the colour scheme that the system asks for."""
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from acting import PATIENCE_S, Running
-from conftest import SAMPLES, free_port
+from app_places import SAMPLES, free_port
 
 from emollm.errors import EmollmError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from acting import Running, wait_for
-from conftest import SAMPLES
+from app_places import SAMPLES
 from pages import Page
 
 JOY, SAD = SAMPLES / "sample_joy.mp4", SAMPLES / "sample_sad.mp4"

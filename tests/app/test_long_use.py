@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from acting import Running, wait_for
-from conftest import SAMPLES
+from app_places import SAMPLES
 from pages import Page
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from acting import Running, wait_for
-from conftest import SAMPLES, view
+from app_places import SAMPLES, view
 from pages import Page
 from PIL import Image
 

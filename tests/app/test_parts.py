@@ -232,7 +232,7 @@ def test_a_system_without_trained_weights_is_refused() -> None:
 
 def test_waiting_is_answered_by_the_splash_page_at_once() -> None:
     import httpx
-    from conftest import free_port
+    from app_places import free_port
 
     from emollm.app.splash import Splash
 

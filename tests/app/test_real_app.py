@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from acting import Acting, Running, wait_for
-from conftest import SAMPLES, free_port
+from app_places import SAMPLES, free_port
 from pages import Page
 from paths import HAVE_WEIGHTS
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from acting import Running, wait_for
+from app_places import SAMPLES
 from clips import wav
-from conftest import SAMPLES
 from pages import Page
 from selenium.webdriver.common.keys import Keys
 

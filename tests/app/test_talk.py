@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from acting import PATIENCE_S, Running, wait_for
-from conftest import SAMPLES
+from app_places import SAMPLES
 from pages import Page, outside
 
 JOY, SAD = SAMPLES / "sample_joy.mp4", SAMPLES / "sample_sad.mp4"
@@ -188,6 +188,7 @@ def test_progress_by_stage_can_be_stopped_and_leaves_nothing(browser: Any, runni
 
 def test_settings_come_with_the_link(browser: Any, running: Running) -> None:
     page = Page(browser, running, "?length=short&variety=0.5&lang=en")
+    page.js("document.querySelector('#emollm-settings button').click()")  # what is folded away is not in the page
     wait_for(lambda: page.js("return document.querySelector('#emollm-length input:checked')?.value") == "short", "the length was not set")
     page.press("#emollm-link")
     wait_for(lambda: re.search(r"length=short&variety=0\.5", page.text("#emollm-link-note")), "no link with the settings was given")
