@@ -9,6 +9,7 @@ ROOT = Path(emollm.__file__).parent
 BASE = {"values", "units", "errors", "lazy", "quiet", "processor", "catalog", "recipe", "__init__"}
 # room -> rooms it may import
 ALLOWED = {
+    "private": set(),
     "media": BASE,
     "encoders": BASE,
     "projectors": BASE,
@@ -32,8 +33,8 @@ ALLOWED = {
     "chat": BASE | {"engine", "build", "data", "model", "perception", "watch", "sights", "encoders", "media"},
     "evaluation": BASE | {"motion", "chat", "data", "media", "perception", "synth"},
     "annotation": BASE | {"data", "batch", "verdict", "exports", "chat", "media", "evaluation"},
-    "serving": BASE | {"chat", "media", "exports"},
-    "app": BASE | {"chat", "exports", "texts", "verdict", "motion", "recipe", "weights", "model"},
+    "serving": BASE | {"chat", "media", "exports", "private"},
+    "app": BASE | {"chat", "exports", "texts", "verdict", "motion", "recipe", "weights", "model", "private"},
 }
 
 

@@ -6,16 +6,14 @@ what a killed process left behind is swept away by the next one.
 
 from __future__ import annotations
 
-import atexit
-import os
 import secrets
 import shutil
-import tempfile
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from emollm import private
 from emollm.chat.backend import Reply
 from emollm.errors import MediaError
 from emollm.values import Analysis, Message
@@ -212,21 +210,5 @@ def _delete(clip: Path) -> None:
 
 
 def private_folder() -> Path:
-    """A folder only this user can read, which goes when the process ends; left-overs of dead processes go now."""
-    for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        owner = old.name.removeprefix(_PREFIX).partition("-")[0]
-        if owner.isdecimal() and not _alive(int(owner)):
-            shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # someone else's process, or no such number: not ours to sweep
-        return True
-    return True
+    """The folder of this process's clips; see `emollm.private`."""
+    return private.private_folder(_PREFIX)

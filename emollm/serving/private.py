@@ -1,16 +1,13 @@
-"""The one folder that clips of a server lie in: readable by this user only, gone with the process, swept if the process was killed."""
+"""The one folder that clips of a server lie in, and faults of its disk in words for the client."""
 
 from __future__ import annotations
 
-import atexit
 import errno
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from emollm import private
 from emollm.serving.errors import ApiError
 
 PREFIX = "emollm-serve-"
@@ -22,24 +19,8 @@ def private_folder() -> Path:
     Raises:
         ApiError: 503 or 507 if there is no room for it.
     """
-    for old in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        owner = old.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdecimal() and not _alive(int(owner)):
-            shutil.rmtree(old, ignore_errors=True)
     with storing():
-        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # someone else's process, or no such number: not ours to sweep
-        return True
-    return True
+        return private.private_folder(PREFIX)
 
 
 @contextmanager
