@@ -20,7 +20,12 @@ def train(
     ] = None,
     media: Annotated[Path | None, typer.Option(help="With --samples: folder the paths of their media begin in.")] = None,
     mixture: Annotated[
-        str | None, typer.Option(help="With --samples: one unified mixture for all stages; each stage's own if not given.")
+        str | None,
+        typer.Option(help="One mixture for all supervised stages (with --samples a unified one); each stage's own if not given."),
+    ] = None,
+    passes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="How often the supervised stages together go through their data; as each says if not given."),
     ] = None,
     films: Annotated[
         list[Path] | None, typer.Option(metavar="DIR", help="With --data: folder made by emollm synth; give it once a folder.")
@@ -68,6 +73,6 @@ def train(
         done = run(
             system, scale, data, folder, samples=samples or (), media=media, mixture=mixture, films=films or (), resume=resume, only=stage,
             start=start, own=encoders, features=features, workers=workers, shrink=shrink,
-            renders=renders, seed=seed, hold=hold(bits=bits, checkpointing=checkpointing, device_map=device_map), say=say,
+            renders=renders, passes=passes, seed=seed, hold=hold(bits=bits, checkpointing=checkpointing, device_map=device_map), say=say,
         )  # fmt: skip
     typer.echo(f"trained adapters are in {done}")

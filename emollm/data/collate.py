@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -69,14 +70,17 @@ class Batches(torch.utils.data.Dataset[list[int]]):
 
     def __init__(self, samples: Sequence[Sample], prompts: PromptBuilder, *, batch_tokens: int, seed: int, longest: int = LONGEST) -> None:
         encoded = [(s, prompts.build(s.turns, answer=False)) for s in samples]
+        self.worse = {id(s): prompts.build([*s.turns[:-1], replace(s.turns[-1], text=s.worse)], answer=False) for s in samples if s.worse}
         # Answers are told apart by their first tokens; two that begin alike share their probability.
         self.first_ids = {name: prompts.text(name)[0] for s in samples for name in s.shares}
         self.kept = [(s, e) for s, e in encoded if len(e.input_ids) <= longest]
         rng = random.Random(seed)
         order = sorted(range(len(self.kept)), key=lambda i: len(self.kept[i][1].input_ids) + rng.uniform(0, 8))
-        self._batches = list(_fill(order, [len(e.input_ids) for _, e in self.kept], batch_tokens))
+        self._batches = list(
+            _fill(order, [len(e.input_ids) for _, e in self.kept], [2 if s.worse else 1 for s, _ in self.kept], batch_tokens)
+        )
         rng.shuffle(self._batches)
-        self.tokens = sum(len(e.input_ids) for _, e in self.kept)
+        self.tokens = sum(len(e.input_ids) * (2 if s.worse else 1) for s, e in self.kept)
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -85,13 +89,15 @@ class Batches(torch.utils.data.Dataset[list[int]]):
         return self._batches[index]
 
 
-def _fill(order: Sequence[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+def _fill(order: Sequence[int], lengths: Sequence[int], rows: Sequence[int], budget: int) -> Iterator[list[int]]:
     batch: list[int] = []
+    filled = 0
     for i in order:  # ascending, so that the newest is the longest
-        if batch and (len(batch) + 1) * lengths[i] > budget:
+        if batch and (filled + rows[i]) * lengths[i] > budget:
             yield batch
-            batch = []
+            batch, filled = [], 0
         batch.append(i)
+        filled += rows[i]
     if batch:
         yield batch
 
@@ -101,11 +107,13 @@ class Collate:
 
     def __init__(self, batches: Batches, streams: Sequence[str], widths: dict[str, int], pad_id: int) -> None:
         self._kept, self._streams, self._widths, self._pad_id = batches.kept, streams, widths, pad_id
-        self._first_ids = batches.first_ids
+        self._first_ids, self._worse = batches.first_ids, batches.worse
 
     def __call__(self, rows: list[list[int]]) -> dict[str, Any]:
-        """Inputs of `EmotionModel.forward`."""
+        """Inputs of `EmotionModel.forward`; the worse answers of pairs are rows at the end."""
         chosen = [self._kept[i] for row in rows for i in row]
+        pairs = [place for place, (s, _) in enumerate(chosen) if s.worse]
+        chosen += [(chosen[place][0], self._worse[id(chosen[place][0])]) for place in pairs]
         features = pad_features([s.features for s, _ in chosen], self._streams, self._widths)
         prompts = [e for _, e in chosen]
         shares = self._shares([s for s, _ in chosen])
@@ -113,9 +121,10 @@ class Collate:
         return {
             **pad_prompts(prompts, self._pad_id),
             **shares,
+            **({"better": torch.tensor(pairs)} if pairs else {}),
             "features": features,
             "guide": pad_guides(prompts, self._pad_id),
-            "tasks": tasks,
+            "tasks": tasks[: len(tasks) - len(pairs)],
         }
 
     def _shares(self, samples: Sequence[Sample]) -> dict[str, Tensor]:

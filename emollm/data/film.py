@@ -16,9 +16,11 @@ from emollm.data.conversation import ClipView, Turn
 from emollm.data.corpus import Item
 from emollm.data.features import Seen
 from emollm.data.prompts import ADJECTIVES, NOUNS, pools
+from emollm.data.talk import people
 from emollm.data.tasks import Sample, quieter
 from emollm.errors import DataError
 
+MARK_S = 1.5  # a stretch that begins so close to a change is that change
 NEAR_S = 0.8  # a measured movement so close to a true one belongs to it
 CORPUS = "films"
 _HEAD = ("nods", "shakes the head", "turns", "tilts", "glances", "raises the head", "lowers the head")
@@ -76,8 +78,24 @@ class FilmTeller:
         shown = feelings(seen.item, view)
         steps = ["overall"] if shown is not None and rng.random() < 0.5 else []
         steps += rng.choices(
-            ["all", "when", "order", "is_it", "is_it", "head", "part", "first", "last", "change", "at"],
-            (4, 3, 4, 2, 2, 2, 2, 1, 1, 4, 1),
+            [
+                "all",
+                "when",
+                "order",
+                "is_it",
+                "is_it",
+                "head",
+                "part",
+                "first",
+                "last",
+                "change",
+                "at",
+                "words",
+                "voice",
+                "reply",
+                "people",
+            ],
+            (4, 3, 4, 2, 2, 2, 2, 1, 1, 4, 1, 2, 1, 2, 2),
             k=rng.choice((1, 1, 2, 2, 3)),
         )
         if steps[0] == "overall" and rng.random() < 0.3:
@@ -100,6 +118,18 @@ class FilmTeller:
             return rng.choice(self._talk["ask"]["overall"]), " ".join(
                 part for part in (self._overall(view, shown), self._voice(view), self._words(view, shown, mood)) if part
             )
+        if step == "words":
+            told = (
+                self._of(self._talk["answer"]["quote"], words=view.words) if view.words else rng.choice(self._talk["evidence"]["no_words"])
+            )
+            return rng.choice(self._talk["ask"]["words"]), told
+        if step == "voice":
+            return rng.choice(self._talk["ask"]["voice"]), self._sound(view)
+        if step == "people":
+            return rng.choice(self._talk["ask"]["people"]), people(view, rng)
+        if step == "reply":
+            mood = shown[-1][1] if shown else None
+            return (rng.choice(self._talk["ask"]["reply"]), rng.choice(self._talk["reply"][mood])) if mood in self._talk["reply"] else None
         if step in ("all", "change", "head", "first", "last", "signs"):
             answer = {
                 "all": self._all,
@@ -109,7 +139,9 @@ class FilmTeller:
                 "signs": self._signs,
             }
             told = self._change(view, shown) if step == "change" else answer[step](view)
-            return rng.choice(ask[step]), told
+            more = self._talk["ask"]["when" if step == "change" else "signs"] if step in ("change", "signs") else ()
+            named = ADJECTIVES[shown[-1][1]] if shown and shown[-1][1] in ADJECTIVES else "different"
+            return rng.choice([*ask[step], *more]).format(adjective=named), told
         if step == "is_it":
             what = rng.choice(sorted(single)) if single and rng.random() < 0.5 else self._unseen(view)
             if what in single:
@@ -209,6 +241,7 @@ class FilmTeller:
         when, what = faces[0] if after is None else min(faces, key=lambda f: abs(f[0] - after[0]))
         told = _listed([clause(w) for w in what[:3]])
         if after is not None and before is not None:
+            when = _marked(view, after[0])
             return self._of(book["change_feeling"], when=_time(when), what=told, before=ADJECTIVES[before], after=ADJECTIVES[after[1]])
         return self._of(book["change"], when=_time(when), what=told)
 
@@ -222,13 +255,25 @@ class FilmTeller:
         else:
             before, after = _turn(shown)
             assert before is not None and after is not None
-            first = self._of(book["change"], before=ADJECTIVES[before], after=ADJECTIVES[after[1]], when=f"{after[0]:.0f}")
+            first = self._of(book["change"], before=ADJECTIVES[before], after=ADJECTIVES[after[1]], when=_time(_marked(view, after[0])))
         moving = [(when, [w for w in what if not w.startswith(_HEAD)][:3]) for when, what in view.moves]
         moving = [(when, what) for when, what in moving if what]
         evidence = self._steps(moving[:3]) or self._rng.choice(self._book["answer"]["still"])
         return f"{first} {evidence}"
 
+    def _sound(self, view: ClipView) -> str:
+        """The voice alone, for who asks for it."""
+        if not view.tokens.get("voice"):
+            return self._rng.choice(self._talk["evidence"]["no_voice"])
+        cues = next((c for c in view.cues.get("voice", ()) if c), ())
+        nouns = [c for c in cues if c.endswith(("pitch", "melody", "tone"))]
+        return (
+            self._of(self._talk["evidence"]["voice_cues"], cues=_listed(nouns)) if nouns else "I hear a voice, without anything striking."
+        )
+
     def _voice(self, view: ClipView) -> str:
+        if not view.tokens.get("voice"):
+            return self._rng.choice(self._talk["evidence"]["no_voice" if view.words else "no_voice_words"])
         cues = next((c for c in view.cues.get("voice", ()) if c), ())
         nouns = [c for c in cues if c.endswith(("pitch", "melody", "tone"))]
         return self._of(self._talk["evidence"]["voice_cues"], cues=_listed(nouns)) if nouns and self._rng.random() < 0.5 else ""
@@ -284,6 +329,17 @@ def _turn(shown: Sequence[tuple[float, str]]) -> tuple[str | None, tuple[float, 
 def clause(what: str) -> str:
     """ "nose wrinkles" to "the nose wrinkles", "nods" to "the person nods"."""
     return f"the person {what}" if what.startswith(_HEAD) else f"the {what}"
+
+
+def _marked(view: ClipView, when: float) -> float:
+    """The moment of a change as the prompt tells it: where a stretch of the face begins, else where a movement does, else the true one."""
+    stretches = view.marks_s.get("face", ())[1:]
+    moves = [at for at, what in view.moves if any(not w.startswith(_HEAD) for w in what)]
+    for known in (stretches, moves):
+        near = [at for at in known if abs(at - when) <= MARK_S]
+        if near:
+            return min(near, key=lambda at: abs(at - when))
+    return when
 
 
 def _once(view: ClipView) -> dict[str, float]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emollm import catalog
 from emollm.data import tasks, texts
+from emollm.data.chosen import chosen
 from emollm.data.corpus import Corpus, Item
 from emollm.data.features import Seen
 from emollm.data.film import CORPUS, FilmTeller
@@ -19,8 +20,17 @@ from emollm.data.talk import Storyteller
 from emollm.data.written import written
 from emollm.errors import DataError
 
-_IN_WORDS = ("recognise-text", "recognise-dialogue", "recognise-remarks", "care", "feeling", "say", "written")  # tasks without a clip
-_OURS = ("say", "written")
+_IN_WORDS = (
+    "recognise-text",
+    "recognise-dialogue",
+    "recognise-remarks",
+    "care",
+    "feeling",
+    "say",
+    "written",
+    "chosen",
+)  # tasks without a clip
+_OURS = ("say", "written", "chosen")
 SENTENCE_LABELS = {"joy": "happy", "sadness": "sad", "anger": "angry"}
 
 
@@ -30,7 +40,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     task: Literal[
         "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "recognise-remarks", "talk",
-        "film", "care", "feeling", "say", "written",
+        "film", "care", "feeling", "say", "written", "chosen",
     ]  # fmt: skip
     corpora: tuple[str, ...]
     count: int = Field(ge=1)
@@ -136,6 +146,8 @@ class Mixture:
         if source.task == "feeling":
             pool = [i for i in self._all(source.corpora) if texts.feeling(i, random.Random(0)) is not None]
             return [texts.feeling(i, rng) for i in tasks.draw(pool, count, 0.5, rng)]
+        if source.task == "chosen":
+            return chosen(count, rng)
         return written(count, rng) if source.task == "written" else [texts.say(rng) for _ in range(count)]
 
     def _agreeing(self, found: Sequence[Seen], options: dict[str, list[str]], heads: Mapping[str, tasks.Head]) -> list[tasks.Sample]:

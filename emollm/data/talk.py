@@ -17,7 +17,10 @@ from emollm.data.prompts import ADJECTIVES, NOUNS, pools
 from emollm.data.tasks import FER_VOTES, Sample, in_sequence, join, quieter
 
 CLEAR_SHARE = 0.65
-_ASKED = ("face", "voice", "words", "when", "signs", "sure", "why", "reply", "diagnosis", "identity", "correct")
+_ASKED = (
+    "face", "voice", "words", "words_fit", "agree", "one_word", "when", "signs", "sure", "why", "reply", "people",
+    "diagnosis", "identity", "correct",
+)  # fmt: skip
 # Labels of a face and a voice that tell the same story.
 KIN = {"calm": "neutral", "bored": "neutral"}
 
@@ -72,6 +75,8 @@ class Storyteller:
             [*_ASKED, "words", "when", "signs"],
             rng.choice((1, 2, 2, 3)),
         )
+        if story.seen.view.kind == "image" and rng.random() < 0.3:
+            plan.append("when")  # a still picture shows no change, which is easily forgotten
         if rng.random() < 0.08:
             plan.append("thanks")
         turns: list[Turn] = []
@@ -159,6 +164,7 @@ class Storyteller:
             )
         if step in ("diagnosis", "identity", "thanks"):
             return ask, rng.choice(book["answer"][step])
+        ask = ask.format(adjective=ADJECTIVES[story.label])
         if nothing:
             return ask, rng.choice(book["evidence"]["nothing"])
         answer = {
@@ -166,7 +172,11 @@ class Storyteller:
             "face": self._face,
             "signs": self._signs,
             "voice": self._voice,
-            "words": self._words,
+            "words": self._quote,
+            "words_fit": self._words,
+            "agree": self._agree,
+            "one_word": self._one_word,
+            "people": lambda _, view: people(view, rng),
             "when": self._when,
             "sure": self._sure,
             "why": self._why,
@@ -240,10 +250,29 @@ class Storyteller:
             return self._pick(book["words_fit"], words=story.words)
         return self._pick(book["words_other"], words=story.words, noun=NOUNS[story.words_label or "neutral"])
 
+    def _quote(self, story: Story, view: ClipView) -> str:
+        """Who asks for the words gets the words."""
+        if story.words is None:
+            return self._pick(self._book["evidence"]["no_words"])
+        return self._pick(self._book["answer"]["quote"], words=story.words)
+
+    def _agree(self, story: Story, view: ClipView) -> str:
+        book = self._book["answer"]
+        if story.voice is None:
+            return self._pick(book["agree_no_voice"])
+        if story.face is None:
+            return self._pick(book["agree_no_face"])
+        if story.odd_voice:
+            return self._pick(book["agree_no"], face=NOUNS[story.face], voice=NOUNS[story.voice])
+        return self._pick(book["agree_yes"], noun=NOUNS[story.face], adjective=ADJECTIVES[story.face])
+
+    def _one_word(self, story: Story, view: ClipView) -> str:
+        return self._pick(self._book["answer"]["one_word"], adjective=ADJECTIVES[story.label].capitalize())
+
     def _change(self, story: Story) -> str:
         assert story.change is not None
         before, after, when = story.change
-        return self._pick(self._book["overall"]["change"], before=ADJECTIVES[before], after=ADJECTIVES[after], when=f"{when:.0f}")
+        return self._pick(self._book["overall"]["change"], before=ADJECTIVES[before], after=ADJECTIVES[after], when=f"{when:.1f}")
 
     def _when(self, story: Story, view: ClipView) -> str:
         book = self._book
@@ -273,6 +302,14 @@ class Storyteller:
     def _fill(self, text: str, story: Story) -> str:
         other = story.other or "neutral"
         return text.format(adjective=ADJECTIVES[story.label], noun=NOUNS[story.label], other=NOUNS[other])
+
+
+def people(view: ClipView, rng: random.Random) -> str:
+    """How many faces a clip shows."""
+    book = pools("dialogue")["answer"]
+    if not view.tokens.get("face"):
+        return str(rng.choice(book["people_none"]))
+    return str(rng.choice(book["people_some" if view.persons > 1 else "people_one"])).format(count=view.persons)
 
 
 def listed(words: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ class Sample:
         default_factory=dict
     )  # wanted probability of each possible first answer; empty for the answer alone
     task: str = ""  # what it teaches, so that losses can be told apart
+    worse: str = ""  # another last answer, which the one in `turns` is to be likelier than; empty where there is none
 
 
 def draw(items: Sequence[Item], count: int, balance: float, rng: random.Random) -> list[Item]:

@@ -22,6 +22,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from emollm.errors import CheckpointError, RecipeError
 from emollm.lazy import resolve
 from emollm.model.llm import PLAIN, Hold, load_llm
+from emollm.model.preference import SHARE, preferred
 from emollm.model.splice import splice
 from emollm.projectors import FUSERS, PROJECTORS
 from emollm.recipe import Recipe, Stream
@@ -273,6 +274,7 @@ class EmotionModel(PreTrainedModel):
         labels: Tensor | None = None,
         answer_ids: Tensor | None = None,
         answer_shares: Tensor | None = None,
+        better: Tensor | None = None,
         **_: Any,
     ) -> EmotionOutput:
         """Loss over labelled positions.
@@ -286,6 +288,8 @@ class EmotionModel(PreTrainedModel):
             labels: [B, L], -100 where nothing is to be learned; without labels, logits of all positions come back.
             answer_ids: [B, M] possible first tokens of a row's first answer.
             answer_shares: [B, M] their wanted probabilities, instead of the label's alone; rows of zeros keep the label.
+            better: [P] rows whose answer is to be likelier than that of the row as far from the end of the batch as theirs from the end of
+                this list; those last P rows are not learned.
 
         Returns:
             `loss`: mean over rows of the rows' losses, a row counting by the root of its length, so that one-word answers are not drowned;
@@ -309,8 +313,14 @@ class EmotionModel(PreTrainedModel):
             each = each.clone()
             each[wanted] = -(answer_shares[row[wanted]] * chances).sum(1)
         weight = learn.sum(1, keepdim=True).clamp(min=1).float().rsqrt().expand_as(learn)[learn]
-        by_row = torch.zeros(learn.shape, dtype=each.dtype, device=each.device).masked_scatter(learn, each.detach()).sum(1)
-        return EmotionOutput(loss=(each * weight).sum() / weight.sum(), row_losses=by_row / learn.sum(1).clamp(min=1))
+        by_row = torch.zeros(learn.shape, dtype=each.dtype, device=each.device).masked_scatter(learn, each).sum(1)
+        by_row = by_row / learn.sum(1).clamp(min=1)
+        if better is None:
+            return EmotionOutput(loss=(each * weight).sum() / weight.sum(), row_losses=by_row.detach())
+        learned = len(by_row) - len(better)
+        taught = learn.nonzero()[:, 0] < learned
+        loss = (each * weight)[taught].sum() / weight[taught].sum()
+        return EmotionOutput(loss=loss + SHARE * preferred(by_row[better], by_row[learned:]), row_losses=by_row[:learned].detach())
 
     @torch.inference_mode()
     def generate(

@@ -52,6 +52,7 @@ def train(
     workers: int = 2,
     shrink: float = 1.0,
     renders: int = 0,
+    passes: float | None = None,
     seed: int = 0,
     hold: Hold = PLAIN,
     say: Say | None = None,
@@ -65,7 +66,7 @@ def train(
         out: Where checkpoints and features are kept.
         samples: Unified JSONL files, to learn from the stages' unified mixtures.
         media: Folder the media of the samples are in.
-        mixture: A unified mixture for all supervised stages, in the place of their own.
+        mixture: One mixture for all supervised stages, in the place of their own; over `data` or unified, as what is learned from.
         films: Folders made by `emollm synth`, beside `data`.
         resume: Skip stages that are done and go on inside the one that is not.
         only: Name of the one stage to run, or "encoders" for our face and voice encoders.
@@ -75,6 +76,7 @@ def train(
         workers: Processes for encoding.
         shrink: Share of each mixture to use, for quick trials.
         renders: Synthetic faces for the stage "encoders".
+        passes: How often the supervised stages together go through their mixtures, each its share by its epochs; as each says if None.
         seed: Of everything random.
         hold: How the language model is held; in 4 or 8 bits its adapters are trained all the same (QLoRA).
         say: Progress.
@@ -98,7 +100,7 @@ def train(
     if parts.model.device_of_words == "cpu" and hold.bits is None:
         # The fused attention of the processor takes a quarter of a step for prompts this short, plain products a tenth.
         parts.model.causal.set_attn_implementation("eager")
-    stages = parts.recipe.stages
+    stages = planned(parts.recipe.stages, mixture if data is not None else None, passes)
     if only is not None and only not in {s.name for s in stages}:
         raise RecipeError(unknown_name("stage", only, [s.name for s in stages]))
     asked = [s for s in stages if only in (None, s.name)]  # the others' media need not be encoded
@@ -143,6 +145,17 @@ def train(
         parts.model.save_pretrained(final)
     together()
     return final
+
+
+def planned(stages: Sequence[Stage], mixture: str | None, passes: float | None) -> tuple[Stage, ...]:
+    """Stages over one mixture, or for so many passes in all: what two systems need to be compared at an equal budget."""
+    whole = sum(s.epochs for s in stages if s.method == "sft")
+
+    def changed(stage: Stage) -> Stage:
+        new: dict[str, Any] = {"data": mixture} if mixture is not None else {}
+        return stage.model_copy(update=new | ({"epochs": stage.epochs * passes / whole} if passes is not None else {}))
+
+    return tuple(changed(s) if s.method == "sft" else s for s in stages)
 
 
 def encoder_heads(system: str, scale: str, own: Path | None) -> dict[str, Head]:

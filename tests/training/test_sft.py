@@ -86,3 +86,30 @@ def test_two_processes_learn_what_one_learns_with_two_batches_a_step(tmp_path):
     moved = torch.cat([v.float().flatten() for v in a.values()])
     apart = torch.cat([(a[k].float() - b[k].float()).flatten() for k in a])
     assert apart.norm() < 0.01 * moved.norm()
+
+
+def test_of_two_answers_the_better_one_becomes_likelier(tmp_path):
+    from dataclasses import replace
+
+    from emollm.data.collate import Batches, Collate
+
+    pairs = [replace(s, worse="nothing of the kind") for s in samples(8)]
+    parts = build("emollm", "toy", fresh=True, perception=object())
+    batches = Batches(pairs, parts.prompts, batch_tokens=4000, seed=0)
+    collate = Collate(batches, parts.model.streams, parts.model.recipe.widths("toy"), parts.prompts.end_id)
+    inputs = collate([batches[0]])
+    count = len(batches[0])
+    assert len(inputs["input_ids"]) == 2 * count and inputs["better"].tolist() == list(range(count)) and len(inputs["tasks"]) == count
+    plain = Batches(samples(8), parts.prompts, batch_tokens=4000, seed=0)
+    assert batches.tokens == 2 * plain.tokens
+
+    def margin(model):
+        del inputs["better"], inputs["tasks"]
+        with torch.inference_mode():
+            losses = model.eval()(**inputs).row_losses
+        return float((losses[count:] - losses[:count]).mean())
+
+    before = margin(parts.model)
+    run_sft(parts.model.train(), parts.prompts, pairs, STAGE, tmp_path, resume=False)
+    inputs = collate([batches[0]])
+    assert margin(parts.model) > before + 1

@@ -1,0 +1,76 @@
+"""What a small model of ours said, and what it had better said: pairs of answers to the same words.
+
+They lie in instruct_data/chosen, one JSON object a line: `topic`, `turns` (pairs of role and text, the user's last), `better`, `worse`. The
+worse one is always the model's own; the better one is too where it was good, else it is written in the same plain words, so that it can be
+learned.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from functools import cache
+
+from emollm import catalog
+from emollm.data.conversation import Turn
+from emollm.data.tasks import Sample
+from emollm.data.written import ROLES
+from emollm.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was said, and two answers to it."""
+
+    topic: str
+    turns: tuple[tuple[str, str], ...]
+    better: str
+    worse: str
+
+
+@cache
+def choices() -> tuple[Choice, ...]:
+    """All of them, in the order of files and lines.
+
+    Raises:
+        DataError: A line that is no choice; the message names file, line and fault.
+    """
+    found = []
+    for path in sorted((catalog.folder("instruct_data") / "chosen").glob("*.jsonl")):
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            try:
+                row = json.loads(line)
+                choice = Choice(row["topic"], tuple((role, text) for role, text in row["turns"]), row["better"], row["worse"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise DataError(f"{path.name}, line {number} is no choice (topic, turns, better, worse): {error}") from None
+            if fault := fault_of(choice):
+                raise DataError(f"{path.name}, line {number}: {fault}.")
+            found.append(choice)
+    return tuple(found)
+
+
+def fault_of(choice: Choice) -> str:
+    """What is wrong with a choice; empty if nothing is."""
+    if len(choice.turns) % 2 != 1 or any(role != ROLES[i % 2] for i, (role, _) in enumerate(choice.turns)):
+        return "user and assistant must take turns, the user first and last"
+    if not all(text.strip() for text in (*(t for _, t in choice.turns), choice.better, choice.worse)):
+        return "a turn or an answer is empty"
+    return "both answers are the same" if choice.better.strip() == choice.worse.strip() else ""
+
+
+def chosen(count: int, rng: random.Random) -> list[Sample]:
+    """So many choices, each as often as the others; only the last answer is learned.
+
+    Raises:
+        DataError: See `choices`.
+    """
+    known = choices()
+    if not known:
+        return []
+    whole, rest = divmod(count, len(known))
+    drawn = [*(known * whole), *rng.sample(known, rest)]
+    return [
+        Sample((*(Turn(role, text) for role, text in c.turns), Turn("assistant", c.better, learn=True)), worse=c.worse)  # type: ignore[arg-type]
+        for c in drawn
+    ]
