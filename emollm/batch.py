@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 
 from emollm.encoders.explain import Explanation
 from emollm.errors import EmollmError
+from emollm.pool import spread
 from emollm.values import Analysis
 from emollm.verdict import judge
 from emollm.watch import CloseUp, Keepsakes
@@ -156,8 +156,8 @@ def _run(jobs: Sequence[Job], maker: Maker, workers: int) -> Iterator[Outcome]:
     if workers <= 1 or len(jobs) < 2:
         yield from map(partial(work_one, maker), jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, calm) as pool:
-        yield from pool.imap_unordered(partial(work_one, maker), jobs)
+    for job, outcome in spread(partial(work_one, maker), jobs, workers, calm):
+        yield outcome or Outcome(job.path, "failed", "both processes that measured it died")
 
 
 def calm() -> None:

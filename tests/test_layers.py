@@ -22,7 +22,8 @@ ALLOWED = {
     "perception": BASE | {"media", "encoders", "watch", "listen", "sights", "motion"},
     "model": BASE | {"projectors", "weights"},
     "data": BASE | {"model", "sights", "motion"},
-    "batch": BASE | {"perception", "watch", "verdict", "exports", "encoders", "media"},
+    "pool": BASE,
+    "batch": BASE | {"pool", "perception", "watch", "verdict", "exports", "encoders", "media"},
     "build": BASE | {"perception", "model", "data", "encoders", "media", "weights"},
     "verdict": BASE,
     "texts": BASE,
@@ -34,7 +35,7 @@ ALLOWED = {
     "evaluation": BASE | {"motion", "chat", "data", "media", "perception", "synth"},
     "annotation": BASE | {"data", "batch", "verdict", "exports", "chat", "media", "evaluation"},
     "serving": BASE | {"chat", "media", "exports", "private"},
-    "cluster": BASE | {"batch", "build", "chat", "engine", "media", "model", "private"},
+    "cluster": BASE | {"batch"},
     "app": BASE | {"chat", "exports", "texts", "verdict", "motion", "recipe", "weights", "model", "private"},
 }
 

@@ -8,7 +8,7 @@ import threading
 
 import clips
 import pytest
-from acting import Fragile, until
+from fragile import Fragile, until
 
 from emollm import batch
 from emollm.cluster import data

@@ -1,4 +1,4 @@
-"""Halves and encoders that say what they do by files in a folder, and wait for files where a test must be sure of the order."""
+"""Encoders that are killed while they work, or kill their process themselves."""
 
 import os
 import signal
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emollm.chat.echo import EchoBackend
-from emollm.cluster.halves import EchoHalves, ToldEcho
 from emollm.watch import Keepsakes
 
 PATIENCE_S = 240
@@ -48,35 +47,3 @@ class Fragile:
 
     def explain(self, close_up, label):
         raise NotImplementedError
-
-
-class NotingEcho(ToldEcho):
-    def __init__(self, folder, **options):
-        super().__init__(**options)
-        self._folder = folder
-        (folder / f"writer-{os.getpid()}").touch()
-
-    def forget_digest(self, digest):
-        (self._folder / f"forgot-{digest}-{os.getpid()}").touch()
-
-
-@dataclass(frozen=True)
-class NotingHalves:
-    """The echo, whose encoders wait while a file `hold` exists and note every clip."""
-
-    folder: Path
-    delay_s: float
-
-    def measuring(self):
-        measure = EchoHalves().measuring()
-
-        def noted(path):
-            with (self.folder / "measured.log").open("a") as log:
-                log.write(path.name + "\n")
-            until(lambda: not (self.folder / "hold").exists(), "leave to measure")
-            return measure(path)
-
-        return noted
-
-    def writing(self):
-        return NotingEcho(self.folder, delay_s=self.delay_s)
