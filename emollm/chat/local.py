@@ -37,6 +37,7 @@ from emollm.values import Analysis, Message, Sampling, Usage
 CONTEXT = 4096  # positions; older turns are dropped beyond it
 READERS = 2  # clips looked at side by side
 SEEN = 32  # analyses at hand
+TRIED = "Tell me how people show that they are glad."  # what an engine in another process is tried with
 TICK_S = 0.05  # how soon a cancelled reply is noticed while its clips are looked at
 
 
@@ -67,7 +68,7 @@ class LocalBackend:
         self._model.merge()
         self._model.eval().requires_grad_(requires_grad=False)
         self._held = str(self._model.causal.dtype).removeprefix("torch.")
-        self._engine = Engine(self._model.causal, parts.tokenizer, parts.prompts.end_id, engine)
+        self._engine = self._engined(engine)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="emollm-reader")
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, Analysis] = OrderedDict()
@@ -92,7 +93,7 @@ class LocalBackend:
             adapters: Folder of trained adapters; the shipped ones if None.
             threads: For torch and the engine; their own choice if None.
             hold: How the language model is held in memory.
-            engine: "auto", "torch", "openvino", "fast" (weights in 8 bits), or all choices.
+            engine: "auto", "torch", "openvino", "fast" (weights in 8 bits), or all choices, which vLLM needs.
 
         Raises:
             RecipeError: Unknown or faulty recipe.
@@ -117,7 +118,7 @@ class LocalBackend:
     @property
     def version(self) -> str:
         """Identity of the weights, with how they were rounded if the engine did that."""
-        precision = self._engine.chosen.core.precision
+        precision = self._engine.precision
         return self._parts.version if precision == self._held else f"{self._parts.version}-{precision}"
 
     @property
@@ -178,6 +179,18 @@ class LocalBackend:
         return {label: float(p) for label, p in zip(labels, shares, strict=True)}
 
     # -- inside
+
+    def _engined(self, settings: EngineSettings) -> Engine:
+        """The engine asked for; one in another process is tried with a short conversation first."""
+        words = (self._model.causal, self._parts.tokenizer, self._parts.prompts.end_id)
+        if settings.core != "vllm":
+            return Engine(*words, settings)
+        from emollm.engine.vllm_engine import VllmEngine
+
+        engine = VllmEngine(*words, settings)
+        prompt = self._read([Message("user", TRIED)])
+        engine.check(prompt.embeds, prompt.owners)
+        return engine
 
     @torch.inference_mode()
     def _read(self, messages: Sequence[Message], begun: str = "") -> _Prompt:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from emollm import catalog
-from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_backend
+from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, EngineKey, EnginePublic, EngineUrl, engine_choice, load_backend
 from emollm.errors import MediaError
 from emollm.lazy import need
 
@@ -32,10 +32,14 @@ def app(
     bits: Bits = None,
     device_map: DeviceMap = None,
     engine: Engine = "auto",
+    engine_url: EngineUrl = "",
+    engine_key: EngineKey = "",
+    engine_public: EnginePublic = False,
 ) -> None:
     """Open the app on a local address; Ctrl-C ends it and deletes all clips."""
     if clip is not None and not clip.is_file():
         raise MediaError(f"no clip at {clip}; --clip takes the path of a video, sound or picture", code="not_found")
+    chosen = engine_choice(engine, engine_url, engine_key, engine_public)
     if find_spec("gradio") is None:
         need("gradio", extra="app")  # says what to install; where it is there, it is imported behind the waiting page
     from emollm.app.port import address, check_free
@@ -57,7 +61,8 @@ def app(
             own = adapters if name == system else None  # adapters that were given belong to the system they were given for
             if guard is not None:
                 guard.warm()  # while the model loads
-            made = load_backend(name, size, threads, own, bits, device_map, engine)
+            served = chosen if isinstance(chosen, str) or (name, size) == (system, scale) else "auto"  # vLLM serves one language model
+            made = load_backend(name, size, threads, own, bits, device_map, served)
             if guard is not None and (opens := getattr(made, "open_with", None)) is not None:
                 opens(guard.open)
             return made

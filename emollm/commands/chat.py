@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_backend
+from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, EngineKey, EnginePublic, EngineUrl, engine_choice, load_backend
 from emollm.errors import EmollmError
 from emollm.values import Message, Sampling
 
@@ -31,6 +31,9 @@ def chat(
     bits: Bits = None,
     device_map: DeviceMap = None,
     engine: Engine = "auto",
+    engine_url: EngineUrl = "",
+    engine_key: EngineKey = "",
+    engine_public: EnginePublic = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object with answer, emotion, evidence, timeline and more.")
     ] = False,
@@ -47,7 +50,8 @@ def chat(
 
     for path in paths:  # a wrong path should fail before seconds of loading
         digest_of(path)
-    backend = load_backend(system, scale, threads, adapters, bits, device_map, engine)
+    chosen = engine_choice(engine, engine_url, engine_key, engine_public)
+    backend = load_backend(system, scale, threads, adapters, bits, device_map, chosen)
     sampling = Sampling(max_new_tokens=max_tokens, temperature=temperature, seed=seed)
     if ask is not None:
         message = Message("user", ask, paths)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, load_backend
+from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, EngineKey, EnginePublic, EngineUrl, engine_choice, load_backend
 from emollm.errors import EmollmError
 from emollm.lazy import need
 
@@ -41,6 +41,9 @@ def serve(
     bits: Bits = None,
     device_map: DeviceMap = None,
     engine: Engine = "auto",
+    engine_url: EngineUrl = "",
+    engine_key: EngineKey = "",
+    engine_public: EnginePublic = False,
     no_key: Annotated[bool, typer.Option("--no-key", help="Serve other machines without an API key.")] = False,
 ) -> None:
     """Serve chat, measurements and label scores over HTTP, as OpenAI's API."""
@@ -59,10 +62,11 @@ def serve(
         raise EmollmError(
             f"{host} can be reached from other machines, and no API key is set. Give --api-key KEY, or --no-key if that is meant."
         )
+    chosen = engine_choice(engine, engine_url, engine_key, engine_public)
     listener = _listen(host, port)
     with listener:
         limits = Limits()
-        backend = load_backend(system, scale, threads, adapters, bits, device_map, engine)
+        backend = load_backend(system, scale, threads, adapters, bits, device_map, chosen)
         app = build_server(
             backend,
             api_key=keys,

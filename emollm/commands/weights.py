@@ -1,4 +1,4 @@
-"""`emollm weights`: list, pull and verify pretrained weights."""
+"""`emollm weights`: list, pull and verify pretrained weights, and export the language model for other servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from emollm import weights
 from emollm.errors import CheckpointError
 
-app = typer.Typer(help="List, pull and verify pretrained weights.", no_args_is_help=True)
+app = typer.Typer(help="List, pull and verify pretrained weights; export the language model.", no_args_is_help=True)
 
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Folder of ready weights; default: $EMOLLM_CACHE or ~/.cache/emollm/weights.")
@@ -111,6 +111,26 @@ def verify(
     print(
         f"{len(chosen)} whole: {', '.join(chosen)}" if chosen else "nothing is ready; fetch the default set with: emollm weights pull mini"
     )
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where the checkpoint goes: new, empty, or an export of before.")],
+    system: Annotated[str, typer.Option(help="Recipe name, or a path to a .toml.")] = "emollm",
+    scale: Annotated[str, typer.Option(help="toy, mini or full.")] = "mini",
+    adapters: Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")] = None,
+    dtype: Annotated[str, typer.Option(help="Of the written weights: float32, bfloat16 or float16.")] = "float32",
+) -> None:
+    """Write the language model with its LoRA merged as a plain checkpoint, for vLLM (docs/vllm.md)."""
+    from emollm.build import build
+    from emollm.model.export import export_language_model
+    from emollm.model.llm import hold
+
+    rounded = hold(dtype=dtype).dtype  # a wrong name is told before the weights are loaded
+    parts = build(system, scale, adapters=adapters)
+    note = {"system": parts.recipe.name, "scale": scale, "version": parts.version, "dtype": dtype}
+    export_language_model(parts.model, parts.tokenizer, parts.prompts.end_id, folder, note, rounded)
+    print(f"{parts.recipe.name} at scale {scale}, weights {parts.version}, in {dtype}: {folder}")
 
 
 def _names(wanted: list[str]) -> tuple[str, ...]:

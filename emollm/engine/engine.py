@@ -53,6 +53,11 @@ class Engine:
         self._width = causal.config.hidden_size
         self._grammars = Grammars(tokenizer, causal.config.vocab_size, end_id)
 
+    @property
+    def precision(self) -> str:
+        """Of the weights that write: "float32", "int8", ..."""
+        return self.chosen.core.precision
+
     def write(
         self,
         embeds: Tensor,
