@@ -142,7 +142,7 @@ def test_vllm_follows_a_schema(pair):
 @pytest.mark.slow
 @needs_vllm
 def test_vllm_is_told_when_nobody_waits(pair):
-    reply = pair[1].reply(TALKS["dog"], Sampling(max_new_tokens=3000, temperature=1.5, seed=1))
+    reply = pair[1].reply(TALKS["dog"], Sampling(max_new_tokens=800, temperature=1.5, seed=1))
     next(iter(reply))
     reply.cancel()
     reply.text()
