@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 from emollm.data.conversation import ClipView, Turn
@@ -20,6 +21,7 @@ from emollm.data.talk import people
 from emollm.data.tasks import Sample, quieter
 from emollm.errors import DataError
 
+APART = 0.85  # share of questions of order about two movements that do not begin together
 MARK_S = 1.5  # a stretch that begins so close to a change is that change
 NEAR_S = 0.8  # a measured movement so close to a true one belongs to it
 CORPUS = "films"
@@ -161,7 +163,10 @@ class FilmTeller:
     def _order(self, single: Mapping[str, float]) -> tuple[str, str] | None:
         if len(single) < 2:
             return None
-        one, other = sorted(self._rng.sample(sorted(single), 2), key=single.__getitem__)
+        pairs = [pair for pair in combinations(sorted(single), 2) if single[pair[0]] != single[pair[1]]]
+        # Most movements of an expression come together; asked evenly, a model learns to say so of everything.
+        drawn = self._rng.choice(pairs) if pairs and self._rng.random() < APART else self._rng.sample(sorted(single), 2)
+        one, other = sorted(drawn, key=single.__getitem__)
         asked = self._rng.sample([one, other], 2)
         question = self._of(self._book["ask"]["order"], one=clause(asked[0]), other=clause(asked[1]))
         if single[one] == single[other]:
