@@ -142,7 +142,7 @@ def test_joy_is_seen_heard_and_told(mini):
     change = [r for r in timeline(analysis) if r["modality"] == "face"]
     assert [r["label"] for r in change] == ["neutral", "happy"] and change[1]["start_s"] == pytest.approx(2.5, abs=0.8)
     answer = mini.reply([Message("user", ASK, (SAMPLES / "sample_joy.mp4",))], Sampling()).text().lower()
-    assert "face" in answer and "i did not expect this at all" in answer  # it cites what it saw and what was said
+    assert ("face" in answer or "mouth" in answer) and "i did not expect this at all" in answer  # it cites what it saw and what was said
     assert "neutral" in answer and "happ" in answer and answer.index("neutral") < answer.index("happ")
 
 

@@ -120,7 +120,7 @@ def test_importing_the_engine_imports_no_openvino():
 def test_unknown_names_are_refused():
     assert EngineSettings.named("fast").precision == "int8" and EngineSettings.named("torch").core == "torch"
     with pytest.raises(BackendError, match="fast"):
-        EngineSettings.named("vllm")
+        EngineSettings.named("quick")
     for wrong in ({"core": "vllm"}, {"precision": "int2"}, {"streams": 0}):
         with pytest.raises(BackendError):
             EngineSettings(**wrong)

@@ -43,5 +43,5 @@ def test_a_streamed_conversation_about_the_sample_clip(backend):
         client.files.create(file=("joy.mp4", JOY.read_bytes()), purpose="user_data")  # while it is here, what was measured stays
         heard = client.audio.transcriptions.create(model="whisper-1", file=("joy.mp4", JOY.read_bytes()))
     assert "happy" in heard.text.lower()
-    assert "face" in said[0].lower() and "happ" in said[0].lower()  # it says which signs it goes by
+    assert any(sign in said[0].lower() for sign in ("face", "mouth")) and "happ" in said[0].lower()  # it says which signs it goes by
     assert backend.parts.perception.encoded == 1  # three requests with the same bytes, one encoding
