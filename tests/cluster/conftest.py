@@ -11,7 +11,7 @@ def ray_here():
     pytest.importorskip("ray.data")
     pytest.importorskip("ray.serve")
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), before]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), before]))
     yield
     if before is None:
         del os.environ["PYTHONPATH"]
