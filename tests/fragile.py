@@ -7,6 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import clips
+
+from emollm import batch
 from emollm.chat.echo import EchoBackend
 from emollm.watch import Keepsakes
 
@@ -47,4 +50,31 @@ class Fragile:
         return EchoBackend().analyze(path), Keepsakes((), ())
 
     def explain(self, close_up, label):
-        raise NotImplementedError
+        raise AssertionError("nobody asks for an explanation where only JSON is written")
+
+
+def measured(folder, whole, **options):
+    """A folder of `whole` sound clips, a victim that is killed from outside, a poison and a broken file, measured by two workers.
+
+    Returns the paths, the outcomes by name, and the folders of clips, results and marks.
+    """
+    inside, out, marks = (folder / name for name in ("clips", "out", "marks"))
+    inside.mkdir()
+    marks.mkdir()
+    for number in range(whole):
+        (inside / f"clip{number}.wav").write_bytes(clips.wav(0.5 + number / 10))
+    (inside / "victim.wav").write_bytes(clips.wav(0.7, hz=300))
+    (inside / "poison.wav").write_bytes(clips.wav(0.7, hz=400))
+    (inside / "broken.wav").write_bytes(b"<html>no sound</html>")
+    paths = batch.find_clips([inside])
+
+    def kill():
+        until((marks / "victim.pid").exists, "the victim")
+        os.kill(int((marks / "victim.pid").read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    outcomes = batch.analyze_all(paths, out, ["json"], Fragile(marks), key="k", workers=2, **options)
+    killer.join()
+    assert [o.path for o in outcomes] == paths
+    return paths, {o.path.stem: o for o in outcomes}, (inside, out, marks)
