@@ -17,6 +17,7 @@ from emollm.data.conversation import ClipView, Turn
 from emollm.data.corpus import Item
 from emollm.data.features import Seen
 from emollm.data.prompts import ADJECTIVES, NOUNS, pools
+from emollm.data.reply import reply
 from emollm.data.talk import people
 from emollm.data.tasks import Sample, quieter
 from emollm.errors import DataError
@@ -131,7 +132,7 @@ class FilmTeller:
             return rng.choice(self._talk["ask"]["people"]), people(view, rng)
         if step == "reply":
             mood = shown[-1][1] if shown else None
-            return (rng.choice(self._talk["ask"]["reply"]), rng.choice(self._talk["reply"][mood])) if mood in self._talk["reply"] else None
+            return (rng.choice(self._talk["ask"]["reply"]), reply(mood, "look", rng)) if mood in self._talk["reply"] else None
         if step in ("all", "change", "head", "first", "last", "signs"):
             answer = {
                 "all": self._all,

@@ -40,7 +40,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     task: Literal[
         "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "recognise-remarks", "talk",
-        "film", "care", "feeling", "say", "written", "chosen",
+        "reply", "film", "care", "feeling", "say", "written", "chosen",
     ]  # fmt: skip
     corpora: tuple[str, ...]
     count: int = Field(ge=1)
@@ -126,7 +126,7 @@ class Mixture:
             return self._parts(found, voices)
         shown = [s for s in found if s.has_face]
         teller = FilmTeller(self._rng) if source.task == "film" else Storyteller(shown, voices, self._sentences(source.words), self._rng)
-        return [teller.tell(s) for s in shown]
+        return [teller.answer(s) if source.task == "reply" and isinstance(teller, Storyteller) else teller.tell(s) for s in shown]
 
     def _in_words(self, source: Source, drawn: Sequence[Item], options: dict[str, list[str]]) -> Sequence[tasks.Sample | None]:
         """Samples without a clip."""

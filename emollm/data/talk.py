@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from emollm.data.conversation import ClipView, Turn
 from emollm.data.features import Seen
 from emollm.data.prompts import ADJECTIVES, NOUNS, pools
+from emollm.data.reply import help_for, missing, reply
 from emollm.data.tasks import FER_VOTES, Sample, in_sequence, join, quieter
 
 CLEAR_SHARE = 0.65
 _ASKED = (
-    "face", "voice", "words", "words_fit", "agree", "one_word", "when", "signs", "sure", "why", "reply", "people",
+    "face", "voice", "words", "words_fit", "agree", "one_word", "when", "signs", "sure", "why", "reply", "help", "people",
     "diagnosis", "identity", "correct",
 )  # fmt: skip
 # Labels of a face and a voice that tell the same story.
@@ -70,7 +71,7 @@ class Storyteller:
         """One conversation of one to three questions; `face` is used unless the clip has none."""
         story = self._invent(face)
         rng = self._rng
-        plan = ["overall"] if rng.random() < 0.75 else []
+        plan = ["overall"] if rng.random() < 0.6 else []
         plan += rng.sample(
             [*_ASKED, "words", "when", "signs"],
             rng.choice((1, 2, 2, 3)),
@@ -86,11 +87,23 @@ class Storyteller:
             turns += [Turn("user", question, clip=view if not turns else None), Turn("assistant", answer, learn=True)]
         return Sample(tuple(turns), story.seen.features)
 
-    def _invent(self, face: Seen) -> Story:
+    def answer(self, face: Seen) -> Sample:
+        """What to say to somebody, which is learned beside what would miss them; most often after a first question."""
+        rng = self._rng
+        story = self._invent(face, (24, 22, 14, 0, 40, 0) if self._voices else (50, 50, 0, 0, 0, 0))
+        view = quieter(story.seen.view, rng, 0.15)
+        before = [rng.choice(("overall", "overall", "one_word", "signs", "voice", "words"))] if rng.random() < 0.75 else []
+        exchanges = [self._exchange(step, story, view) for step in before]
+        turns = [Turn(role, text) for pair in exchanges for role, text in zip(("user", "assistant"), pair, strict=True)]
+        turns += [Turn("user", rng.choice(self._book["ask"]["reply"])), Turn("assistant", self._reply(story, view), learn=True)]
+        turns[0] = replace(turns[0], clip=view)
+        return Sample(tuple(turns), story.seen.features, worse=missing(story.label, _verb(story), rng))
+
+    def _invent(self, face: Seen, shares: Sequence[float] = ()) -> Story:
         rng = self._rng
         label = face.item.label or "neutral"
         other = second_reading(face)
-        shares = (20, 36, 18, 12, 12, 2) if self._voices else (30, 66, 0, 0, 0, 4)
+        shares = shares or ((26, 34, 16, 12, 16, 2) if self._voices else (30, 66, 0, 0, 0, 4))
         shape = rng.choices(("picture", "sequence", "pair", "clash", "voice", "nothing"), shares)[0]
         if shape == "nothing":
             duration = rng.uniform(1, 20)
@@ -181,6 +194,7 @@ class Storyteller:
             "sure": self._sure,
             "why": self._why,
             "reply": self._reply,
+            "help": self._help,
         }[step](story, view)
         return ask, answer
 
@@ -294,7 +308,10 @@ class Storyteller:
         return self._pick(self._book["answer"]["why_none"])
 
     def _reply(self, story: Story, view: ClipView) -> str:
-        return self._pick(self._book["reply"][story.label])
+        return reply(story.label, _verb(story), self._rng)
+
+    def _help(self, story: Story, view: ClipView) -> str:
+        return help_for(story.label, self._rng)
 
     def _pick(self, pool: Sequence[str], **values: str) -> str:
         return self._rng.choice(pool).format(**values)
@@ -302,6 +319,10 @@ class Storyteller:
     def _fill(self, text: str, story: Story) -> str:
         other = story.other or "neutral"
         return text.format(adjective=ADJECTIVES[story.label], noun=NOUNS[story.label], other=NOUNS[other])
+
+
+def _verb(story: Story) -> str:
+    return "sound" if story.face is None else "look"
 
 
 def people(view: ClipView, rng: random.Random) -> str:

@@ -46,6 +46,12 @@ voices = ["talk"]
 words = ["lines"]
 count = 30
 [[sources]]
+task = "reply"
+corpora = ["pics"]
+voices = ["talk"]
+words = ["lines"]
+count = 7
+[[sources]]
 task = "say"
 corpora = []
 count = 5
@@ -99,7 +105,7 @@ def test_every_sample_ends_with_something_to_learn(mixture_file, corpus):
     samples = made(mixture_file, corpus)
     parts = [s for s in samples if is_parts(s)]
     assert 4 <= len(parts) <= 12, "faces are joined in ones, twos and threes"
-    assert len(samples) - len(parts) == 8 + 6 + 6 + 3 + 30 + 5
+    assert len(samples) - len(parts) == 8 + 6 + 6 + 3 + 30 + 7 + 5
     for sample in samples:
         assert sample.turns[-1].role == "assistant" and sample.turns[-1].learn and sample.turns[-1].text
         assert "{" not in "".join(t.text for t in sample.turns), "a placeholder was left unfilled"
@@ -119,6 +125,15 @@ def test_talk_speaks_of_what_is_there(mixture_file, corpus):
             assert not any(s in said for s in book["no_face"])
         if "voice" in view.tokens:
             assert not any(s in said for s in book["no_voice"])
+
+
+def test_what_to_say_is_learned_beside_what_would_miss_them(mixture_file, corpus):
+    found = [s for s in made(mixture_file, corpus) if s.task == "reply"]
+    assert len(found) == 7
+    for sample in found:
+        assert sample.worse and sample.worse != sample.turns[-1].text
+        assert [t.learn for t in sample.turns] == [False] * (len(sample.turns) - 1) + [True]
+        assert sample.turns[0].clip is not None and sample.turns[-2].text in pools("dialogue")["ask"]["reply"]
 
 
 def test_parts_are_asked_one_by_one(mixture_file, corpus):
