@@ -23,6 +23,8 @@ FORMATS = tuple(_ENDINGS)
 _MARKED = ("people", "emotion", "confidence", "face", "voice", "text")  # of an outcome, kept for the next run's summary
 Maker = Callable[[], "Measurer"]
 Progress = Callable[["Outcome"], None]
+Runner = Callable[[Sequence["Job"], Maker, int], Iterator["Outcome"]]
+"""Jobs, a maker of encoders and a number of workers to outcomes in any order."""
 Explain = Callable[[CloseUp, str], Explanation]
 _MEDIA = (
     ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".gif",
@@ -66,6 +68,16 @@ class Outcome:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to be measured."""
+
+    path: Path
+    stem: Path  # of the files to be written
+    formats: tuple[str, ...]
+    key: str  # identity of the encoders
+
+
 def find_clips(given: Sequence[Path]) -> list[Path]:
     """Files as they are, and all media files under folders, by name.
 
@@ -101,7 +113,15 @@ def names_for(paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def analyze_all(
-    paths: Sequence[Path], out: Path, formats: Sequence[str], maker: Maker, *, key: str, workers: int = 1, progress: Progress | None = None
+    paths: Sequence[Path],
+    out: Path,
+    formats: Sequence[str],
+    maker: Maker,
+    *,
+    key: str,
+    workers: int = 1,
+    progress: Progress | None = None,
+    runner: Runner | None = None,
 ) -> list[Outcome]:
     """Measure files and write them in the formats wanted.
 
@@ -113,14 +133,15 @@ def analyze_all(
         key: Identity of the encoders: files measured with others are measured again.
         workers: Processes.
         progress: Called after each file.
+        runner: Who has the work done; processes of this machine if None.
 
     Returns:
         One outcome a file, in the order given; also written to `summary.csv`.
     """
     out.mkdir(parents=True, exist_ok=True)
-    jobs = [(path, out / name, tuple(formats), key) for path, name in names_for(paths).items()]
+    jobs = [Job(path, out / name, tuple(formats), key) for path, name in names_for(paths).items()]
     outcomes: dict[Path, Outcome] = {}
-    for outcome in _run(jobs, maker, workers):
+    for outcome in (runner or _run)(jobs, maker, workers):
         outcomes[outcome.path] = outcome
         if progress is not None:
             progress(outcome)
@@ -131,18 +152,15 @@ def analyze_all(
     return ordered
 
 
-_Job = tuple[Path, Path, tuple[str, ...], str]
-
-
-def _run(jobs: Sequence[_Job], maker: Maker, workers: int) -> Iterator[Outcome]:
+def _run(jobs: Sequence[Job], maker: Maker, workers: int) -> Iterator[Outcome]:
     if workers <= 1 or len(jobs) < 2:
-        yield from map(partial(_one, maker), jobs)
+        yield from map(partial(work_one, maker), jobs)
         return
-    with multiprocessing.get_context("spawn").Pool(workers, _calm) as pool:
-        yield from pool.imap_unordered(partial(_one, maker), jobs)
+    with multiprocessing.get_context("spawn").Pool(workers, calm) as pool:
+        yield from pool.imap_unordered(partial(work_one, maker), jobs)
 
 
-def _calm() -> None:
+def calm() -> None:
     """One thread a worker: the workers share the cores."""
     import cv2
     import torch
@@ -156,10 +174,11 @@ def _perception(maker: Maker) -> Measurer:
     return maker()
 
 
-def _one(maker: Maker, job: _Job) -> Outcome:
+def work_one(maker: Maker, job: Job) -> Outcome:
+    """Measure a file and write its results, unless they are there already; whatever goes wrong is told in the outcome."""
     import time
 
-    path, stem, formats, key = job
+    path, stem, formats, key = job.path, job.stem, job.formats, job.key
     began = time.perf_counter()
     try:
         before = _measured_before(path, stem, formats, key)

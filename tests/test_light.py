@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ("torch", "transformers", "gradio", "cv2", "av", "fastapi")
+HEAVY = ("torch", "transformers", "gradio", "cv2", "av", "fastapi", "ray")
 
 
 def loaded_after(code: str) -> list[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emollm.errors import EmollmError
+from emollm.errors import EmollmError, unknown_name
 from emollm.lazy import need
 
 if TYPE_CHECKING:
-    from emollm.batch import Outcome
+    from emollm.batch import Outcome, Runner
+
+ENGINES = ("processes", "ray")
 
 
 def analyze(
@@ -24,6 +27,13 @@ def analyze(
         bool, typer.Option("--read-words", help="Let the language model tell the emotion of every line; takes about a second a line.")
     ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes, for several clips.")] = 1,
+    engine: Annotated[
+        str,
+        typer.Option(help='Who runs the workers: "processes" of this machine, or "ray" (extra ray), which loses no clip with a worker.'),
+    ] = "processes",
+    ray_address: Annotated[
+        str, typer.Option(help="With --engine ray: a Ray that runs already, as 10.0.0.5:6379; otherwise one is started for this command.")
+    ] = "local",
     system: Annotated[str, typer.Option(help="Recipe whose encoders measure.")] = "emollm",
     scale: Annotated[str, typer.Option(help="toy or mini.")] = "mini",
 ) -> None:
@@ -37,8 +47,12 @@ def analyze(
     wrong = [f for f in wanted if f not in batch.FORMATS]
     if wrong or not wanted:
         raise EmollmError(f"--formats {formats}: choose from {', '.join(batch.FORMATS)}.")
+    if engine not in ENGINES:
+        raise EmollmError(unknown_name("engine", engine, ENGINES))
     if "png" in wanted:
         need("matplotlib", extra="analyze")
+    if engine == "ray":
+        need("ray.data", extra="ray")
     paths = batch.find_clips(clips)
     key = f"{encoders_key(system, scale)}/{fps:g}{'/words' if read_words else ''}"
     maker = measuring_maker(system, scale, fps)
@@ -50,7 +64,7 @@ def analyze(
     with Progress(*columns) as bars:
         row = bars.add_task("", total=len(paths))
         outcomes = batch.analyze_all(
-            paths, out, wanted, maker, key=key, workers=workers,
+            paths, out, wanted, maker, key=key, workers=workers, runner=_runner(engine, ray_address),
             progress=lambda o: bars.update(row, advance=1, description=o.path.name),
         )  # fmt: skip
     for outcome in outcomes:
@@ -59,6 +73,14 @@ def analyze(
     typer.echo(f"{len(outcomes) - failed} of {len(outcomes)} clips in {out}; see {out / 'summary.csv'}.")
     if failed == len(outcomes):
         raise EmollmError("no clip could be measured; the reasons are above.")
+
+
+def _runner(engine: str, address: str) -> Runner | None:
+    if engine == "processes":
+        return None
+    from emollm.cluster import data
+
+    return partial(data.run, address=address)
 
 
 def _line(outcome: Outcome) -> str:
