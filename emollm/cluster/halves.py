@@ -1,4 +1,4 @@
-"""A system in two halves that live in processes of their own: one measures clips, the other writes with the language model."""
+"""A system in two halves that live in processes of their own: one measures clips, the other writes. Here are those of the echo."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from emollm.chat.backend import ChatBackend, Progress
 from emollm.chat.echo import EchoBackend
-from emollm.chat.local import LocalBackend
 from emollm.media.guarded import Confinement, Guard, available
 from emollm.values import Analysis, Message
 
@@ -43,7 +42,7 @@ class Halves(Protocol):
         ...
 
 
-class _Told:
+class Told:
     """Analyses by paths that are no files, each for as long as it is needed."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -70,19 +69,11 @@ class _Told:
         return True
 
 
-class ToldEcho(_Told, EchoBackend):
+class ToldEcho(Told, EchoBackend):
     """The echo, told what clips are."""
 
     def forget_digest(self, digest: str) -> None:
         """Nothing is kept."""
-
-
-class ToldLocal(_Told, LocalBackend):
-    """A language model, told what clips show."""
-
-    def forget_digest(self, digest: str) -> None:
-        """What was read of a clip goes."""
-        self._engine.forget(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +86,7 @@ class EchoHalves:
     def measuring(self) -> Measure:
         """See Halves."""
         echo = EchoBackend()
-        if (guard := _guard(self.confinement)) is not None:
+        if (guard := guard_of(self.confinement)) is not None:
             echo.open_with(guard.open)
 
         def measure(path: Path) -> Analysis:
@@ -111,45 +102,6 @@ class EchoHalves:
         return ToldEcho(delay_s=self.delay_s)
 
 
-@dataclass(frozen=True, slots=True)
-class LocalHalves:
-    """A recipe at a scale; see `LocalBackend.from_recipe` for what the options mean."""
-
-    system: str
-    scale: str
-    threads: int = 1
-    adapters: Path | None = None
-    bits: int | None = None
-    device_map: str | None = None
-    engine: str = "auto"
-    confinement: Confinement | None = None
-
-    def measuring(self) -> Measure:
-        """See Halves."""
-        import torch
-
-        from emollm.build import build_perception, own_encoders
-
-        torch.set_num_threads(self.threads)
-        perception = build_perception(self.system, self.scale, own_encoders(self.system, self.scale, self.adapters))
-        if (guard := _guard(self.confinement)) is not None:
-            perception.opened = guard.open
-        return lambda path: perception.look(path)[0]
-
-    def writing(self) -> Writing:
-        """See Halves."""
-        import torch
-
-        from emollm.build import build
-        from emollm.engine.settings import EngineSettings
-        from emollm.model.llm import PLAIN, hold
-
-        torch.set_num_threads(self.threads)
-        held = hold(bits=self.bits, device_map=self.device_map) if self.bits is not None or self.device_map is not None else PLAIN
-        blind = cast(Any, object())  # clips are never looked at here, so no encoders are loaded
-        parts = build(self.system, self.scale, adapters=self.adapters, hold=held, perception=blind)
-        return ToldLocal(parts, replace(EngineSettings.named(self.engine), threads=self.threads))
-
-
-def _guard(confinement: Confinement | None) -> Guard | None:
+def guard_of(confinement: Confinement | None) -> Guard | None:
+    """Decoding processes of a replica; none where there can be none."""
     return Guard(confinement) if confinement is not None and available() else None

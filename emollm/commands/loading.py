@@ -55,12 +55,14 @@ def load_halves(
     confinement: Confinement,
 ) -> Halves:
     """A system as two halves that replicas build. What is wrong with the names is told here, not by a process that ends."""
-    from emollm.cluster.halves import EchoHalves, LocalHalves
-    from emollm.engine.settings import EngineSettings
-    from emollm.recipe import load_recipe
+    from emollm.cluster.halves import EchoHalves
 
     if system == "echo":
         return EchoHalves(confinement=confinement)
+    from emollm.cluster.local import LocalHalves
+    from emollm.engine.settings import EngineSettings
+    from emollm.recipe import load_recipe
+
     load_recipe(system).at(scale)
     EngineSettings.named(engine)
     return LocalHalves(system, scale, threads or 1, adapters and adapters.absolute(), bits, device_map, engine, confinement)

@@ -7,8 +7,9 @@ from pathlib import Path
 import clips
 import pytest
 
-from emollm.cluster.halves import EchoHalves, LocalHalves
+from emollm.cluster.halves import EchoHalves
 from emollm.cluster.letters import Ended, Fault, Measured, Sent
+from emollm.cluster.local import LocalHalves
 from emollm.cluster.replicas import Encoders, Writers
 from emollm.values import Message, Sampling
 
