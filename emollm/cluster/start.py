@@ -15,7 +15,6 @@ from emollm.errors import EmollmError
 from emollm.lazy import need
 
 HERE = "local"  # in place of an address: a Ray of its own, that nobody else can reach
-STARTS = 3  # Ray gives its own parts half a minute to find one another, which a busy machine may need more than once
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -49,16 +48,14 @@ def running(address: str = HERE) -> Iterator[Any]:
 
 def _start(ray: Any, address: str) -> None:
     own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == HERE else {}
-    for left in reversed(range(STARTS if address == HERE else 1)):
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-            return
-        except Exception as error:  # Ray raises a bare one when its parts do not find one another
-            ray.shutdown()
-            if left:
-                continue
-            what = "Ray did not start on this machine" if address == HERE else f"no Ray can be reached at {address}"
-            raise EmollmError(f"{what}: {error}") from error
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **own)
+    except Exception as error:  # Ray raises a bare one when its parts do not find one another
+        ray.shutdown()
+        what = (
+            "Ray did not start on this machine, which may be too busy for it" if address == HERE else f"no Ray can be reached at {address}"
+        )
+        raise EmollmError(f"{what}: {error}") from error
 
 
 @contextmanager

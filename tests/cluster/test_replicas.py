@@ -9,7 +9,6 @@ import pytest
 
 from emollm.cluster.halves import EchoHalves
 from emollm.cluster.letters import Ended, Fault, Measured, Sent
-from emollm.cluster.local import LocalHalves
 from emollm.cluster.replicas import Encoders, Writers
 from emollm.values import Message, Sampling
 
@@ -60,6 +59,7 @@ def test_whoever_leaves_a_stream_ends_the_reply():
 
 def test_both_halves_say_what_the_whole_system_says(clips_folder):
     import emollm
+    from emollm.cluster.local import LocalHalves
 
     halves = LocalHalves("emollm", "toy", engine="torch")
     clip, greedy = clips_folder / "sound.wav", Sampling(max_new_tokens=12, temperature=0.0)
