@@ -77,7 +77,7 @@ class ClusterBackend:
 
     def batches(self) -> list[tuple[int, int]]:
         """Of the last batches of all encoders: how many calls, and how many clips were measured for them."""
-        return [tuple(size) for sizes in self._encoders.broadcast("sizes").results(timeout_s=ASK_S) for size in sizes]
+        return [(calls, clips) for sizes in self._encoders.broadcast("sizes").results(timeout_s=ASK_S) for calls, clips in sizes]
 
     def busy(self) -> list[int]:
         """Of each writer: how many replies it is writing."""

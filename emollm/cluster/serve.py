@@ -52,11 +52,11 @@ def deployed(halves: Halves, plan: Plan, address: str = HERE) -> Iterator[Cluste
             encoders, writers = (
                 serve.run(app, name=name, route_prefix=None, logging_config=quiet) for name, app in zip(names, apps, strict=True)
             )
-            identity = writers.identity.remote().result()
+            system, scale, version = writers.identity.remote().result()
         except RuntimeError as error:
             raise BackendError(f"the replicas of this system did not start: {error}") from error
         try:
-            yield ClusterBackend(encoders, writers, tuple(identity))
+            yield ClusterBackend(encoders, writers, (system, scale, version))
         finally:
             if address != HERE:  # a Ray of our own goes as a whole
                 for name in names:
