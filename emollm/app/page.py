@@ -27,6 +27,9 @@ EXPORTS = ("html", "html_clip", "json", "csv", "faces", "srt", "vtt", "png", "ch
 _TAKE = "() => window.emollm.signal()"  # what a hand-written button asked for
 _WIPE = "() => window.emollm.wipe()"  # deletes the browser's own store and says how much that was
 
+# What is asked of a camera: gradio's own wish, four times as many pixels, keeps a laptop busy with nothing but writing the film.
+CAMERA = {"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}, "frameRate": {"ideal": 25}}}
+
 
 class Page:
     """All components that events write to, and their texts in every language."""
@@ -95,7 +98,7 @@ class Page:
                         sources=["webcam"],
                         include_audio=True,  # also keeps gradio from writing a second, mute copy
                         show_label=False,
-                        webcam_options=gr.WebcamOptions(mirror=False),
+                        webcam_options=gr.WebcamOptions(mirror=False, constraints=CAMERA),
                         height=240,
                         elem_id="emollm-camera",
                     )

@@ -49,10 +49,18 @@ def app(
     try:
         from emollm.app import door, page
         from emollm.app.standby import Standby
+        from emollm.media.guarded import Confinement, Guard, available
+
+        guard = Guard(Confinement(longer="shorten")) if available() else None  # a file that crashes a codec costs one upload, not the app
 
         def make(name: str, size: str) -> ChatBackend:
             own = adapters if name == system else None  # adapters that were given belong to the system they were given for
-            return load_backend(name, size, threads, own, bits, device_map, engine)
+            if guard is not None:
+                guard.warm()  # while the model loads
+            made = load_backend(name, size, threads, own, bits, device_map, engine)
+            if guard is not None and (opens := getattr(made, "open_with", None)) is not None:
+                opens(guard.open)
+            return made
 
         backend = Standby(make, system, scale)
         samples = sorted((catalog.folder("instruct_data") / "samples").glob("*.mp4"))
@@ -67,6 +75,8 @@ def app(
         demo.block_thread()
     finally:
         demo.close(verbose=False)
+        if guard is not None:
+            guard.close()
 
 
 def _check(system: str, scale: str) -> None:

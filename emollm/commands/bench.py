@@ -30,6 +30,7 @@ def bench(
     measuring: Annotated[bool, typer.Option("--measure", help="The measuring layer alone, as `emollm analyze` runs it.")] = False,
     decoding: Annotated[bool, typer.Option("--decode", help="The language model alone: tokens a second of 1 and 8 replies.")] = False,
     serving: Annotated[bool, typer.Option("--serve", help="The server: 1 and 8 clients over HTTP, without clips.")] = False,
+    training: Annotated[bool, typer.Option("--train", help="Training steps against a plain loop over the same model.")] = False,
     engine: Engine = "auto",
     seconds: Annotated[float, typer.Option(min=1, max=14_400, help="Length of the clip that is made.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -40,10 +41,10 @@ def bench(
     once: Annotated[bool, typer.Option("--once", hidden=True, help="Measure in this process.")] = False,
 ) -> None:
     """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer; with --decode, the
-    engine that writes against transformers' own loop (and llama.cpp, where it is installed); with --serve, the server. Each run is a
-    process of its own.
+    engine that writes against transformers' own loop (and llama.cpp, where it is installed); with --serve, the server; with --train,
+    how fast a stage learns. Each run is a process of its own.
     """
-    flags = {"measure": measuring, "decode": decoding, "serve": serving}
+    flags = {"measure": measuring, "decode": decoding, "serve": serving, "train": training}
     chosen = [name for name, there in flags.items() if there]
     if len(chosen) > 1:
         raise EmollmError(f"--{chosen[0]} and --{chosen[1]} are two benches; give one of them.")
@@ -66,6 +67,8 @@ def _once(name: str, clip: Path, system: str, scale: str, threads: int | None, e
     match name:
         case "decode":
             return measure_decoding(system, scale, threads, engine)
+        case "train":
+            return measure_training(system, scale, threads)
         case "measure":
             return measure_alone(clip, system, scale, threads)
         case "serve":
@@ -83,7 +86,7 @@ def _in_processes(
     import tempfile
 
     with tempfile.TemporaryDirectory() as private:
-        path = Path(private) if name in ("decode", "serve") else clip or make_clip(Path(private) / "clip.mp4", seconds=seconds)
+        path = Path(private) if name in ("decode", "serve", "train") else clip or make_clip(Path(private) / "clip.mp4", seconds=seconds)
         command = [sys.executable, "-m", "emollm", "bench", str(path), "--once", *flags]
         for option in ("system", "scale", "engine", "threads"):
             command += [f"--{option}", str(asked[option])] if asked[option] is not None else []
@@ -129,6 +132,19 @@ def measure(path: Path, system: str, scale: str, threads: int | None, engine: st
         "answer_tokens": float(reply.usage.completion_tokens),
         "peak_memory_gb": _peak_gb(),
     }
+
+
+def measure_training(system: str, scale: str, threads: int | None) -> dict[str, float]:
+    """Steps of a supervised stage on conversations without clips: see `training_figures`."""
+    import torch
+
+    from emollm.build import build
+    from emollm.training.pace import training_figures
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    parts = build(system, scale, fresh=True)
+    return training_figures(parts.model, parts.prompts) | {"peak_memory_gb": _peak_gb()}
 
 
 def measure_decoding(system: str, scale: str, threads: int | None, engine: str = "auto") -> dict[str, float]:

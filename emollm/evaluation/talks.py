@@ -17,6 +17,8 @@ from emollm import catalog
 from emollm.chat.backend import ChatBackend
 from emollm.errors import DataError
 from emollm.evaluation.asked import name_of
+from emollm.evaluation.blind import warnings_of
+from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.comparison import bounds
 from emollm.evaluation.log import Log
 from emollm.evaluation.results import write
@@ -24,6 +26,13 @@ from emollm.evaluation.talk_clips import clip_of
 from emollm.values import Message, Sampling
 
 TOKENS = 90
+STOCK = (
+    "I am sorry to hear that. Would you like to tell me more?",
+    "They look happy.",
+    "I cannot tell.",
+    "That is wonderful! What happened?",
+)
+"""Answers of somebody who does not listen; the one that passes most often is a floor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,9 @@ def evaluate_talks(
     kinds: dict[str, list[float]] = defaultdict(list)
     for dialogue, right in zip(chosen, whole, strict=True):
         kinds[dialogue.kind].append(right)
+    measures = {"right_throughout": _mean(whole), "right_turns": _mean(turns)}
+    low, high = _interval(whole)
+    found = floors(chosen)
     results = {
         "card": card,
         "card_version": version,
@@ -112,12 +124,31 @@ def evaluate_talks(
         "split": "ours",
         "n": len(rows),
         "headline": "right_throughout",
-        "metrics": {"right_throughout": _mean(whole), "right_turns": _mean(turns), "interval": list(_interval(whole))},
+        "metrics": {**measures, "interval": [low, high]},
         "kinds": {kind: {"right": int(sum(values)), "of": len(values)} for kind, values in kinds.items()},
-        "floors": {},
-        "warnings": ["patterns find answers that are plainly about something else; they cannot tell whether one is good."],
+        "floors": {name: floor.measures for name, floor in found.items()},
+        "floor_answers": {name: floor.answer for name, floor in found.items()},
+        "warnings": [
+            "patterns find answers that are plainly about something else; they cannot tell whether one is good.",
+            *warnings_of("right_throughout", measures, low, high, found),
+        ],
     }
     return write(out, results)
+
+
+def floors(chosen: Sequence[Dialogue]) -> dict[str, Floor]:
+    """What answers pass that were given without listening: the best of some stock answers, and the user's own words."""
+
+    def scored(answer: Callable[[Question], str], told: str) -> Floor:
+        right = [[question.right(answer(question)) for question in dialogue.questions] for dialogue in chosen]
+        turns = [float(r) for row in right for r in row]
+        return Floor({"right_throughout": _mean([float(all(row)) for row in right]), "right_turns": _mean(turns)}, told)
+
+    stock = [scored(lambda _, said=said: said, said) for said in STOCK]  # type: ignore[misc]
+    return {
+        "stock_answer": max(stock, key=lambda floor: floor.measures["right_throughout"]),
+        "users_own_words": scored(lambda question: question.say, "what the user said"),
+    }
 
 
 def _held(dialogue: Dialogue, backend: ChatBackend, clips: Path) -> dict[str, Any]:

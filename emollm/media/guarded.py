@@ -44,7 +44,8 @@ class Confinement:
     wall_s: float = 120.0  # of waiting for it, for one clip
     cpu_s: float = 240.0  # of all its threads, for one clip
     memory_mb: int = 3072  # address space
-    seconds: float = 600.0  # a clip that claims to be longer is refused; one that lies is read up to here
+    seconds: float = 600.0  # of a clip; one that lies about its length is read up to here
+    longer: Literal["shorten", "refuse"] = "refuse"  # what is done with a clip that claims more seconds than these
 
 
 class Guard:
@@ -68,7 +69,7 @@ class Guard:
         Raises:
             MediaError: What `Reel` raises; `decoder_failed` if the process died, `decode_timeout` if it was too slow, `media_too_long`.
         """
-        allowed = replace(limits, seconds=min(limits.seconds, self._confinement.seconds), longer="refuse")
+        allowed = replace(limits, seconds=min(limits.seconds, self._confinement.seconds), longer=self._confinement.longer)
         digest = digest_of(path)  # here, for what the other process says of it is not to be believed
         return GuardedReel(self, self._take(), path, digest, allowed, self._confinement)
 

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
-from acting import PATIENCE_S, Running
+from acting import PATIENCE_S, Acting, Running, wait_for
 from app_places import SAMPLES, free_port
+from pages import Page
 
 from emollm.errors import EmollmError
 
@@ -56,3 +59,24 @@ def test_a_free_port_is_not_refused(port: int) -> None:
 
     check_free("127.0.0.1", free_port())
     assert address("0.0.0.0", port) == "http://127.0.0.1:7999"
+
+
+def test_a_clip_is_decoded_in_a_process_that_may_die(browser: Any) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "emollm", "app", "--port", str(port), "--system", "echo"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None and process.stdout.readline().startswith("emollm is ready at")
+        page = Page(browser, Running(f"http://127.0.0.1:{port}", Acting(), Path()))
+        decoders = [c for c in psutil.Process(process.pid).children() if "emollm.media.child" in c.cmdline()]
+        assert decoders, "no decoding process was started"
+        for decoder in decoders:
+            decoder.kill()
+        wait_for(lambda: all(d.status() == psutil.STATUS_ZOMBIE for d in decoders), "the decoding process did not die")
+        page.upload(JOY)
+        page.shows("#emollm-clip-note", "the decoder failed on sample_joy.mp4")
+        page.open(SAMPLES / "sample_sad.mp4")
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+    assert process.returncode == 0

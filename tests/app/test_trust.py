@@ -8,6 +8,8 @@ from typing import Any
 from acting import Running, wait_for
 from pages import Page
 
+from emollm.media.decode import decode_clip
+
 
 def test_recording_needs_consent_and_keeps_one_file(browser: Any, running: Running) -> None:
     page = Page(browser, running)
@@ -84,3 +86,27 @@ def test_pages_may_load_nothing_from_elsewhere(running: Running) -> None:
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"https?://", answer.text)
     assert httpx.get(f"{running.address}/gradio_api/file=/etc/passwd").status_code == 403
+
+
+def test_a_camera_recording_is_seen_and_heard(browser: Any, running: Running) -> None:
+    page = Page(browser, running)
+    page.press("#emollm-record > button")
+    wait_for(lambda: page.all("#emollm-consent input"), "nobody asked for consent")
+    page.press("#emollm-consent input")
+
+    def shown(selector: str) -> list[Any]:
+        return [b for b in page.all(f"#emollm-camera {selector}") if b.is_displayed()]
+
+    page.js("arguments[0].click()", wait_for(lambda: shown("button"), "no camera was offered")[0])
+    record = wait_for(lambda: shown(".capture-button"), "the camera did not start")[0]
+    began = page.js("return document.querySelector('#emollm-camera video').currentTime")
+    page.js("arguments[0].click()", record)
+    stop = wait_for(lambda: shown("[title='stop recording']"), "recording did not start")[0]
+    wait_for(lambda: page.js("return document.querySelector('#emollm-camera video').currentTime") > began + 1.5, "the camera stood still")
+    page.js("arguments[0].closest('button').click()", stop)
+    wait_for(lambda: page.all("video.em-media"), f"the recording did not open: {page.text('#emollm-clip-note')!r}")
+    assert len(running.clips()) == 1
+    seen = decode_clip(next(p for p in running.folder.rglob("*") if p.is_file()))
+    assert seen.duration_s > 1 and len(seen.frames) > 2 and seen.audio is not None
+    page.press("#emollm-delete")
+    wait_for(lambda: running.clips() == [], "the recording stayed on disk")

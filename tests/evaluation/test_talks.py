@@ -6,7 +6,7 @@ from eval_command import evaluated
 from emollm.chat.echo import EchoBackend
 from emollm.errors import DataError
 from emollm.evaluation.talk_clips import clip_of
-from emollm.evaluation.talks import Question, dialogues, evaluate_talks
+from emollm.evaluation.talks import Dialogue, Question, dialogues, evaluate_talks, floors
 from emollm.media.decode import decode_clip
 
 
@@ -59,3 +59,19 @@ def test_the_command_needs_no_data_folder_and_no_file_of_answers(tmp_path, capsy
     assert json.loads((tmp_path / "results.json").read_text("utf-8"))["kinds"]
     code, _, err = evaluated(capsys, "open-talks", "--predictions", __file__, "--out", tmp_path)
     assert code == 2 and "hangs on the answer before" in err
+
+
+def test_floors_by_hand():
+    known = [
+        Dialogue("a", "k", None, (Question("Hi", any="sorry"),)),
+        Dialogue("b", "k", None, (Question("glad", any="glad"), Question("x", none="happy"))),
+    ]
+    found = floors(known)
+    assert found["stock_answer"].measures == {"right_throughout": 0.5, "right_turns": 0.6667} and "sorry" in found["stock_answer"].answer
+    assert found["users_own_words"].measures == {"right_throughout": 0.5, "right_turns": 0.6667}
+
+
+def test_who_does_not_listen_is_told_so(tmp_path):
+    found = evaluate_talks("dialogues.jsonl", EchoBackend(), tmp_path, card="x", version=1, limit=20)
+    assert found["metrics"]["right_throughout"] <= found["floors"]["stock_answer"]["right_throughout"]
+    assert any("does not exceed its floor" in line for line in found["warnings"])

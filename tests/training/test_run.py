@@ -10,7 +10,8 @@ from learnable import STAGE, samples
 from emollm import weights
 from emollm.build import build
 from emollm.errors import RecipeError
-from emollm.training.run import train
+from emollm.recipe import load_recipe
+from emollm.training.run import planned, train
 from emollm.training.sft import run_sft
 
 
@@ -64,3 +65,13 @@ def test_the_whole_curriculum(tmp_path, monkeypatch):
     assert done["stage"] == "perception" and done["samples"] == 8
     with pytest.raises(RecipeError, match="unknown stage 'dance'"):
         train(str(recipe), "toy", data, tmp_path / "out", only="dance")
+
+
+def test_one_mixture_and_so_many_passes_for_all_supervised_stages():
+    stages = load_recipe("emollm").stages
+    assert planned(stages, None, None) == tuple(stages)
+    equal = planned(stages, "compare", 2.0)
+    assert [s.name for s in equal] == [s.name for s in stages]
+    taught = [s for s in equal if s.method == "sft"]
+    assert {s.data for s in taught} == {"compare"} and sum(s.epochs for s in taught) == pytest.approx(2.0)
+    assert [s for s in equal if s.method != "sft"] == [s for s in stages if s.method != "sft"]
