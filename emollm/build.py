@@ -150,6 +150,12 @@ def build_backbones(spec: ScaleSpec, device: str = "cpu") -> dict[str, Backbone]
     return found
 
 
+def own_encoders(system: str, scale: str, adapters: Path | None = None) -> Path | None:
+    """The folder of trained adapters, or of the shipped ones, if it has encoders of its own; None if the usual ones measure."""
+    home = adapters or shipped_folder(load_recipe(system), scale)
+    return home if (home / "face.safetensors").is_file() else None
+
+
 def perception_maker(system: str, scale: str, own: Path | None = None) -> Any:
     """A picklable factory, for worker processes."""
     return partial(build_perception, system, scale, own, transcribe=False)
@@ -245,9 +251,9 @@ def build(
         model = EmotionModel.from_adapters(home, llm_folder=folder, hold=hold)
     marked = [s.name for s in recipe.streams if s.marks]
     prompts = PromptBuilder(tokenizer, model.streams, model.counts, recipe.system_prompt, recipe.layout, marked)
-    seeing_own = (home / "face.safetensors").is_file()
-    seeing = perception or build_perception(system, scale, home if seeing_own else None, device=model.device_of_words)
-    version = "untrained" if untrained else _version(home, encoders_key(system, scale, home if seeing_own else None))
+    own = own_encoders(system, scale, adapters)
+    seeing = perception or build_perception(system, scale, own, device=model.device_of_words)
+    version = "untrained" if untrained else _version(home, encoders_key(system, scale, own))
     return Parts(recipe, scale, seeing, model.eval(), tokenizer, prompts, version)
 
 

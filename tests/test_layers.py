@@ -35,7 +35,7 @@ ALLOWED = {
     "evaluation": BASE | {"motion", "chat", "data", "media", "perception", "synth"},
     "annotation": BASE | {"data", "batch", "verdict", "exports", "chat", "media", "evaluation"},
     "serving": BASE | {"chat", "media", "exports", "private"},
-    "cluster": BASE | {"batch"},
+    "cluster": BASE | {"batch", "build", "chat", "engine", "media", "model", "private"},
     "app": BASE | {"chat", "exports", "texts", "verdict", "motion", "recipe", "weights", "model", "private"},
 }
 

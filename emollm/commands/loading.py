@@ -9,7 +9,9 @@ import typer
 
 if TYPE_CHECKING:
     from emollm.chat.backend import ChatBackend
+    from emollm.cluster.halves import Halves
     from emollm.engine.settings import EngineSettings
+    from emollm.media.guarded import Confinement
 
 Adapters = Annotated[Path | None, typer.Option(help="Folder of trained adapters; the shipped ones if not given.")]
 Bits = Annotated[int | None, typer.Option(help="Hold the language model in 4 or 8 bits (extra quant).")]
@@ -65,3 +67,29 @@ def load_backend(
         options["hold"] = hold(bits=bits, device_map=device_map)
     backend: ChatBackend = emollm.load(system, scale=scale, threads=threads, **options)
     return backend
+
+
+def load_halves(
+    system: str,
+    scale: str,
+    threads: int | None,
+    adapters: Path | None,
+    bits: int | None,
+    device_map: str | None,
+    engine: EngineSettings | str,
+    *,
+    confinement: Confinement,
+) -> Halves:
+    """A system as two halves that replicas build. What is wrong with the names is told here, not by a process that ends."""
+    from emollm.cluster.halves import EchoHalves
+
+    if system == "echo":
+        return EchoHalves(confinement=confinement)
+    from emollm.cluster.local import LocalHalves
+    from emollm.engine.settings import EngineSettings
+    from emollm.recipe import load_recipe
+
+    load_recipe(system).at(scale)
+    if isinstance(engine, str):
+        engine = EngineSettings.named(engine)
+    return LocalHalves(system, scale, threads or 1, adapters and adapters.absolute(), bits, device_map, engine, confinement)

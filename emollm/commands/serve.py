@@ -5,13 +5,28 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from typing import Annotated
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emollm.commands.loading import Adapters, Bits, DeviceMap, Engine, EngineKey, EnginePublic, EngineUrl, engine_choice, load_backend
+from emollm.commands.loading import (
+    Adapters,
+    Bits,
+    DeviceMap,
+    Engine,
+    EngineKey,
+    EnginePublic,
+    EngineUrl,
+    engine_choice,
+    load_backend,
+    load_halves,
+)
 from emollm.errors import EmollmError
 from emollm.lazy import need
+
+if TYPE_CHECKING:
+    from emollm.chat.backend import ChatBackend
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -45,10 +60,19 @@ def serve(
     engine_key: EngineKey = "",
     engine_public: EnginePublic = False,
     no_key: Annotated[bool, typer.Option("--no-key", help="Serve other machines without an API key.")] = False,
+    replicas: Annotated[
+        int, typer.Option(min=0, help="Copies of the language model, in processes of their own (extra ray); 0: all in this process.")
+    ] = 0,
+    encoder_replicas: Annotated[int, typer.Option(min=1, help="With --replicas: copies of the encoders, which take clips in batches.")] = 1,
+    ray_address: Annotated[
+        str, typer.Option(help="With --replicas: a Ray that runs already, as 10.0.0.5:6379; otherwise one is started for this server.")
+    ] = "local",
 ) -> None:
     """Serve chat, measurements and label scores over HTTP, as OpenAI's API."""
     need("uvicorn", extra="serve")
     need("fastapi", extra="serve")
+    if replicas:
+        need("ray.serve", extra="ray")
     from emollm.serving.fetch import Fetcher
     from emollm.serving.limits import Limits
     from emollm.serving.logs import start_log
@@ -63,10 +87,16 @@ def serve(
             f"{host} can be reached from other machines, and no API key is set. Give --api-key KEY, or --no-key if that is meant."
         )
     chosen = engine_choice(engine, engine_url, engine_key, engine_public)
-    listener = _listen(host, port)
-    with listener:
-        limits = Limits()
-        backend = load_backend(system, scale, threads, adapters, bits, device_map, chosen)
+    limits = Limits(parallel=Limits().parallel * max(1, replicas))
+    with _listen(host, port) as listener, ExitStack() as kept:
+        if replicas:
+            from emollm.cluster.serve import Plan, deployed
+
+            halves = load_halves(system, scale, threads, adapters, bits, device_map, chosen, confinement=limits.confinement)
+            plan = Plan(replicas, encoder_replicas, Limits().parallel, limits.parallel + limits.queue, gpu=device_map is not None)
+            backend: ChatBackend = kept.enter_context(deployed(halves, plan, ray_address))
+        else:
+            backend = load_backend(system, scale, threads, adapters, bits, device_map, chosen)
         app = build_server(
             backend,
             api_key=keys,
@@ -82,6 +112,7 @@ def serve(
         server.run(sockets=[listener])
         if server.force_exit:  # asked twice: work that still runs is not waited for
             app.state.service.close()
+            kept.close()
             os._exit(1)
 
 

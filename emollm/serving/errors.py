@@ -31,6 +31,7 @@ STATUS: Mapping[str, int] = {  # of error codes; all others are the client's to 
     "recipe_invalid": 500,
     "needs_extra": 500,
     "weights_unavailable": 503,
+    "replica_lost": 503,
 }
 TYPES: Mapping[int, str] = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 

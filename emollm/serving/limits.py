@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emollm.media.guarded import Confinement
+
 MIB = 1024 * 1024
 
 
@@ -47,3 +49,8 @@ class Limits:
     redirects: int = 3
     # The end
     grace_s: float = 30.0  # for what runs when the server is told to stop
+
+    @property
+    def confinement(self) -> Confinement:
+        """Of a process that decodes clips."""
+        return Confinement(wall_s=self.decode_s, cpu_s=2 * self.decode_s, memory_mb=self.decode_memory_mb, seconds=self.clip_s)

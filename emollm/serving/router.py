@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from emollm.chat.backend import ChatBackend
-from emollm.media.guarded import Confinement, Guard, available
+from emollm.media.guarded import Guard, available
 from emollm.serving import analysis_routes, chat_routes, file_routes, status_routes
 from emollm.serving.errors import install_handlers
 from emollm.serving.fetch import Fetcher
@@ -80,8 +80,7 @@ def _guard(backend: ChatBackend, limits: Limits, service: Service) -> Guard | No
     open_with = getattr(backend, "open_with", None)
     if open_with is None or not available():
         return None
-    confinement = Confinement(wall_s=limits.decode_s, cpu_s=2 * limits.decode_s, memory_mb=limits.decode_memory_mb, seconds=limits.clip_s)
-    guard = Guard(confinement)
+    guard = Guard(limits.confinement)
     open_with(guard.open)
     service.meters.watch({"emollm_decoder_failures_total": lambda: float(guard.failures)})
     return guard

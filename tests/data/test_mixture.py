@@ -50,7 +50,7 @@ task = "reply"
 corpora = ["pics"]
 voices = ["talk"]
 words = ["lines"]
-count = 7
+count = 8
 [[sources]]
 task = "say"
 corpora = []
@@ -105,7 +105,7 @@ def test_every_sample_ends_with_something_to_learn(mixture_file, corpus):
     samples = made(mixture_file, corpus)
     parts = [s for s in samples if is_parts(s)]
     assert 4 <= len(parts) <= 12, "faces are joined in ones, twos and threes"
-    assert len(samples) - len(parts) == 8 + 6 + 6 + 3 + 30 + 7 + 5
+    assert len(samples) - len(parts) == 8 + 6 + 6 + 3 + 30 + 8 + 5
     for sample in samples:
         assert sample.turns[-1].role == "assistant" and sample.turns[-1].learn and sample.turns[-1].text
         assert "{" not in "".join(t.text for t in sample.turns), "a placeholder was left unfilled"
@@ -129,7 +129,7 @@ def test_talk_speaks_of_what_is_there(mixture_file, corpus):
 
 def test_what_to_say_is_learned_beside_what_would_miss_them(mixture_file, corpus):
     found = [s for s in made(mixture_file, corpus) if s.task == "reply"]
-    assert len(found) == 7
+    assert len(found) == 8
     for sample in found:
         assert sample.worse and sample.worse != sample.turns[-1].text
         assert [t.learn for t in sample.turns] == [False] * (len(sample.turns) - 1) + [True]
