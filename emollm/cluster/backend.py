@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from emollm.chat.backend import Progress, Reply
+from emollm.cluster.aside import ask_all
 from emollm.cluster.letters import Fault, Measured, Sent
 from emollm.errors import BackendError, EmollmError
 from emollm.media.decode import digest_of
@@ -58,7 +59,7 @@ class ClusterBackend:
             self._seen.pop(digest, None)
             self._forgotten += 1
         with _in_our_words():
-            self._writers.broadcast("forget", digest).results(timeout_s=ASK_S)
+            ask_all(self._writers.app_name, "forget", digest, timeout_s=ASK_S)
 
     def reply(self, messages: Sequence[Message], sampling: Sampling) -> Reply:
         """See ChatBackend. Clips are analysed before the first piece is written."""
@@ -77,11 +78,11 @@ class ClusterBackend:
 
     def batches(self) -> list[tuple[int, int]]:
         """Of the last batches of all encoders: how many calls, and how many clips were measured for them."""
-        return [(calls, clips) for sizes in self._encoders.broadcast("sizes").results(timeout_s=ASK_S) for calls, clips in sizes]
+        return [(calls, clips) for sizes in ask_all(self._encoders.app_name, "sizes", timeout_s=ASK_S) for calls, clips in sizes]
 
     def busy(self) -> list[int]:
         """Of each writer: how many replies it is writing."""
-        return list(self._writers.broadcast("busy").results(timeout_s=ASK_S))
+        return ask_all(self._writers.app_name, "busy", timeout_s=ASK_S)
 
     # -- inside
 

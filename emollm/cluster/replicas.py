@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
+from emollm.cluster.aside import answer_with
 from emollm.cluster.halves import Halves
 from emollm.cluster.letters import Ended, Fault, Measured, Sent
 from emollm.private import private_folder
@@ -28,6 +29,7 @@ class Encoders:
         self._folder = private_folder(FOLDER)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="emollm-encoders")  # the loop stays free for calls that come in
         self._sizes: list[tuple[int, int]] = []
+        answer_with(self)
 
     async def measure(self, clips: list[Sent]) -> list[Measured | Fault]:
         """A batch: each content is measured once, however often it was sent. A clip that cannot be measured does not stop the others."""
@@ -66,6 +68,7 @@ class Writers:
         self._writing = halves.writing()
         self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="emollm-writers")
         self._busy = 0
+        answer_with(self)
 
     def identity(self) -> tuple[str, str, str]:
         """System, scale and version."""

@@ -79,8 +79,6 @@ def _encoders(serve: Any, halves: Halves, plan: Plan) -> Any:
 
 
 def _writers(serve: Any, halves: Halves, plan: Plan) -> Any:
-    from ray.serve.config import RequestRouterConfig
-
     return serve.deployment(
         name="writers",
         num_replicas=plan.writers,
@@ -88,6 +86,6 @@ def _writers(serve: Any, halves: Halves, plan: Plan) -> Any:
         max_queued_requests=plan.queue,
         max_constructor_retry_count=1,
         graceful_shutdown_timeout_s=5,
-        request_router_config=RequestRouterConfig(request_router_class=ROUTER),
+        request_router_config=serve.config.RequestRouterConfig(request_router_class=ROUTER),
         ray_actor_options={"num_cpus": share_of_cores(plan.encoders + plan.writers), **({"num_gpus": 1} if plan.gpu else {})},
     )(Writers).bind(halves, plan.parallel)

@@ -1,6 +1,7 @@
 """The real server before real replicas, asked by the official client: overload, lost clients, batches, killed replicas, forgetting."""
 
 import base64
+import hashlib
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +57,8 @@ def sound(seconds, hz=220.0):
 
 
 def running(url):
-    return float(httpx.get(url.removesuffix("/v1") + "/metrics").text.split("emollm_requests_running ")[1].split()[0])
+    told = httpx.get(url.removesuffix("/v1") + "/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in told if line.startswith("emollm_requests_running "))
 
 
 def test_words_and_clips_plain_and_streamed(client):
@@ -126,20 +128,29 @@ def test_sixteen_calls_are_measured_in_batches(client, url, folder, backend):
 
     with ThreadPoolExecutor(16) as pool:
         durations = [pool.submit(one, seconds) for seconds in lengths]
-        until(lambda: running(url) == 16, "sixteen calls")
-        (folder / "hold").unlink()
+        try:
+            until(lambda: running(url) == 16, "sixteen calls")
+        finally:
+            (folder / "hold").unlink()  # else a failure would wait for the encoders
         assert [round(found.result(), 1) for found in durations] == [round(seconds, 1) for seconds in lengths]  # each its own
     batches = backend.batches()[before:]
     assert sum(calls for calls, _ in batches) == 16 and len(batches) < 16
     assert max(calls for calls, _ in batches) > 1
 
 
-def test_every_replica_forgets_before_the_answer(client, folder, backend):
-    file = client.files.create(file=("a.wav", clips.wav(0.6, hz=900)), purpose="user_data")
+def test_every_replica_forgets_before_the_answer_although_all_places_are_taken(client, folder, backend):
+    content = clips.wav(0.6, hz=900)
+    file = client.files.create(file=("a.wav", content), purpose="user_data")
     part = {"type": "file", "file": {"file_id": file.id}}
     client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": [part, {"type": "text", "text": "hm"}]}])
+    streams = [ask(client, f"{number} {LONG}", stream=True) for number in range(4)]
+    until(lambda: backend.busy() == [2, 2], "full replicas")
     client.files.delete(file.id)
-    assert len({path.name.rsplit("-", 1)[1] for path in folder.glob("forgot-*")}) == len(backend.busy()) == 2
+    marks = folder.glob(f"forgot-{hashlib.sha256(content).hexdigest()}-*")
+    assert len({path.name.rsplit("-", 1)[1] for path in marks}) == 2 and backend.busy() == [2, 2]
+    for stream in streams:
+        stream.response.close()
+    until(lambda: sum(backend.busy()) == 0, "free places")
 
 
 def test_killed_writers_are_told_and_replaced(client, folder):  # last: it takes the replicas of the others
