@@ -201,7 +201,7 @@ def _in_our_words() -> Iterator[None]:
     """Refusals and losses of Ray as errors that a server knows to tell.
 
     Raises:
-        BackendError: `server_busy` if all replicas are full and no more may wait; `replica_lost` if one died over it.
+        BackendError: `server_busy` if all replicas are full and no more may wait; `replica_lost` if one died over it or does not answer.
     """
     from ray.exceptions import RayActorError
     from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, ReplicaUnavailableError
@@ -212,6 +212,8 @@ def _in_our_words() -> Iterator[None]:
         raise BackendError("all replicas are busy, and no more requests may wait. Try again in a moment.", code="server_busy") from error
     except (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError) as error:
         raise BackendError("the process that worked on this ended; another takes its place. Ask again.", code="replica_lost") from error
+    except TimeoutError as error:
+        raise BackendError("a replica does not answer. Ask again in a moment.", code="replica_lost") from error
 
 
 def _conversation(messages: Sequence[Message]) -> str:
