@@ -132,7 +132,9 @@ class FilmTeller:
             return rng.choice(self._talk["ask"]["people"]), people(view, rng)
         if step == "reply":
             mood = shown[-1][1] if shown else None
-            return (rng.choice(self._talk["ask"]["reply"]), reply(mood, "look", rng)) if mood in self._talk["reply"] else None
+            if mood is None or mood not in self._talk["reply"]:
+                return None
+            return rng.choice(self._talk["ask"]["reply"]), reply(mood, "look", rng)
         if step in ("all", "change", "head", "first", "last", "signs"):
             answer = {
                 "all": self._all,

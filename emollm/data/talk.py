@@ -93,8 +93,10 @@ class Storyteller:
         story = self._invent(face, (24, 22, 14, 0, 40, 0) if self._voices else (50, 50, 0, 0, 0, 0))
         view = quieter(story.seen.view, rng, 0.15)
         before = [rng.choice(("overall", "overall", "one_word", "signs", "voice", "words"))] if rng.random() < 0.75 else []
-        exchanges = [self._exchange(step, story, view) for step in before]
-        turns = [Turn(role, text) for pair in exchanges for role, text in zip(("user", "assistant"), pair, strict=True)]
+        turns: list[Turn] = []
+        for step in before:
+            question, told = self._exchange(step, story, view)
+            turns += [Turn("user", question), Turn("assistant", told)]
         turns += [Turn("user", rng.choice(self._book["ask"]["reply"])), Turn("assistant", self._reply(story, view), learn=True)]
         turns[0] = replace(turns[0], clip=view)
         return Sample(tuple(turns), story.seen.features, worse=missing(story.label, _verb(story), rng))

@@ -143,7 +143,9 @@ def test_what_cannot_be_trained_is_told(tmp_path):
         train("emollm", "toy", None, tmp_path)
     with pytest.raises(DataError, match="give the folder those begin in with --media"):
         train("nano-emox", "toy", None, tmp_path / "out", samples=[file])
-    with pytest.raises(RecipeError, match="the stages perception, conversation, agreement, words, company, practice name no unified mixture"):
+    with pytest.raises(
+        RecipeError, match="the stages perception, conversation, agreement, words, company, practice name no unified mixture"
+    ):
         train("emollm", "toy", None, tmp_path / "out", samples=[file], media=tmp_path)
     with pytest.raises(DataError, match=r"misses 2 corpora in .*m3ed; make it with `emollm data build m3ed"):
         train("nano-emox", "toy", None, tmp_path / "out", samples=[file], media=tmp_path, only="speech")
