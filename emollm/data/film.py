@@ -131,10 +131,7 @@ class FilmTeller:
         if step == "people":
             return rng.choice(self._talk["ask"]["people"]), people(view, rng)
         if step == "reply":
-            mood = shown[-1][1] if shown else None
-            if mood is None or mood not in self._talk["reply"]:
-                return None
-            return rng.choice(self._talk["ask"]["reply"]), reply(mood, "look", rng)
+            return self._reply(shown)
         if step in ("all", "change", "head", "first", "last", "signs"):
             answer = {
                 "all": self._all,
@@ -162,6 +159,10 @@ class FilmTeller:
         if step == "part":
             return self._part(view)
         return self._at(view)
+
+    def _reply(self, shown: Sequence[tuple[float, str]]) -> tuple[str, str] | None:
+        mood = shown[-1][1] if shown else ""
+        return (self._rng.choice(self._talk["ask"]["reply"]), reply(mood, "look", self._rng)) if mood in self._talk["reply"] else None
 
     def _order(self, single: Mapping[str, float]) -> tuple[str, str] | None:
         if len(single) < 2:
