@@ -1,4 +1,4 @@
-"""Words of crisis, questions of judgement or about one's data: how the answer begins, whatever the language model would have said.
+"""Words of crisis, questions of judgement, about data or about this program: how an answer begins, whatever the model would have said.
 
 A small model cannot be trusted with this. The list is short and errs on the side of help; it knows English, German and Danish. It reads the
 user's own words only, never what people say in a clip.
@@ -82,6 +82,24 @@ def asks_about_data(text: str) -> bool:
     return _DATA.search(text) is not None
 
 
+_ME = re.compile(
+    "|".join(
+        (
+            r"\bare\s+(?:yo)?u\s+(?:(?:really|actually|even|just|only|maybe|like)\s+)*(?:an?\s+)?(?:real\s+)?"
+            r"(?:humans?|person|people|robot|bot|chat\s?bot|machine|program|computer|ai|alive|conscious|sentient|real)\b(?!\s+(?:sure|about))",
+            r"\b(?:do|can)\s+(?:yo)?u\s+(?:(?:really|actually|even|ever|truly)\s+)*(?:feel\s+(?:anything|things|emotions?|something|pain|sad|happy)|have\s+(?:any\s+|real\s+)?(?:feelings|emotions|a\s+body|a\s+heart))\b",
+            r"\b(?:talking|chatting|speaking|writing)\s+(?:to|with)\s+an?\s+(?:real\s+)?(?:human|person|robot|bot|machine|computer|ai)\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+
+
+def asks_about_me(text: str) -> bool:
+    """Whether somebody asks if this is a person or has feelings: it must never say yes, and never that it is no machine."""
+    return _ME.search(text) is not None
+
+
 _NOBODY = re.compile(
     r"\b(?:who|whom|nobody|no\s?one|anyone|alone|call|phone|number|help\s+me|niemand\w*|anrufen|allein|ingen|alene|ringe)\b", re.IGNORECASE
 )
@@ -95,8 +113,12 @@ def still_in_crisis(messages: Sequence[Message]) -> bool:
 
 def begin(messages: Sequence[Message]) -> str:
     """How the answer to a conversation has to begin; mostly with nothing."""
-    if in_crisis(messages[-1].text) or still_in_crisis(messages):
+    if in_crisis(messages[-1].text):
         return help_first()
+    if still_in_crisis(messages):
+        return str(pools("dialogue")["crisis"]["again"])
+    if asks_about_me(messages[-1].text):
+        return str(pools("dialogue")["answer"]["me"][0])
     if asks_about_data(messages[-1].text):
         return str(pools("dialogue")["answer"]["data"][0])
     return no_judgement() if asks_judgement(messages) else ""

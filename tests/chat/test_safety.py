@@ -6,7 +6,7 @@ import pytest
 
 from emollm.build import build
 from emollm.chat.local import LocalBackend
-from emollm.chat.safety import asks_about_data, asks_judgement, begin, help_first, in_crisis
+from emollm.chat.safety import asks_about_data, asks_about_me, asks_judgement, begin, help_first, in_crisis
 from emollm.data.prompts import pools
 from emollm.values import Message, Sampling
 
@@ -151,7 +151,31 @@ def test_other_words_are_no_question_about_data(text):
 def test_after_words_of_crisis_help_comes_again_where_somebody_has_nobody():
     before = [Message("user", "I want to die."), Message("assistant", "I am very sorry.")]
     for text in ("I do not know whom to call.", "there is nobody", "Ich bin ganz allein.", "what number"):
-        assert begin([*before, Message("user", text)]) == help_first()
+        told = begin([*before, Message("user", text)])
+        assert "988" in told and "112" in told and told != help_first()  # more than the same words again
     assert begin([*before, Message("user", "Thank you.")]) == ""
     harmless = [Message("user", "I lost my keys."), Message("assistant", "Oh no.")]
     assert begin([*harmless, Message("user", "I do not know whom to call.")]) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Are you a real person?",
+        "are u human",
+        "Do you actually feel anything, or are you just matching words to emotions?",
+        "am i talking to a bot",
+        "Are you just an AI?",
+        "do you have feelings",
+    ],
+)
+def test_nobody_is_told_that_this_is_a_person(text):
+    assert asks_about_me(text) and "not a person" in begin([Message("user", text)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Are you sure?", "are you real sure about that", "Do you feel like talking?", "My son is a real person.", "do you see a person"],
+)
+def test_other_questions_are_left_to_the_model(text):
+    assert not asks_about_me(text) and begin([Message("user", text)]) == ""
