@@ -47,7 +47,9 @@ class BenchmarksTab:
             with gr.Row(visible=local):
                 self.card = gr.Dropdown(catalog.names("eval"), value="open-faces", label=words("benchmarks.card"), elem_id="emollm-card")
                 self.data = gr.Textbox(label=words("benchmarks.data"), elem_id="emollm-data", scale=2)
-                self.limit = gr.Number(20, label=words("benchmarks.limit"), precision=0, minimum=1, maximum=MOST_ITEMS)
+                self.limit = gr.Number(
+                    20, label=words("benchmarks.limit"), precision=0, minimum=1, maximum=MOST_ITEMS, elem_id="emollm-limit"
+                )
             with gr.Row(visible=local):
                 self.start = gr.Button(words("benchmarks.run"), variant="primary", elem_id="emollm-run-start")
                 self.halt = gr.Button(words("benchmarks.stop"), elem_id="emollm-run-stop")

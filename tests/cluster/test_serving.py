@@ -10,8 +10,8 @@ import clips
 import httpx
 import openai
 import pytest
-from acting import NotingHalves
 from fragile import until
+from noting import NotingHalves
 from servers import MODEL, client_of, served
 
 from emollm.cluster.serve import Plan, deployed
