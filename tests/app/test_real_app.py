@@ -14,7 +14,6 @@ from acting import Acting, Running, wait_for
 from app_places import SAMPLES, free_port
 from pages import Page
 from paths import HAVE_WEIGHTS
-from selenium.webdriver.common.keys import Keys
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HAVE_WEIGHTS, reason="needs `emollm weights pull mini`")]
 ASK = "How does this person feel, and how can you tell?"
@@ -48,20 +47,3 @@ def test_from_a_cold_start_to_an_answer_and_back(browser: Any, real: Running) ->
     page.press("#emollm-delete")
     page.shows("#emollm-note", "Deleted: 1 clip (sample_joy.mp4)")
     assert real.clips() == [] and "Traceback" not in page.text()
-
-
-def test_a_card_is_run_from_the_page(browser: Any, real: Running, tmp_path: Path) -> None:
-    page = Page(browser, real)
-    page.tab(2)
-    page.press("#emollm-run > button")
-    card = page.all("#emollm-card input")[0]
-    wait_for(card.is_displayed, "the form did not open")
-    card.click()
-    card.send_keys("open-talks", Keys.ENTER)
-    page.all("#emollm-data textarea")[0].send_keys(str(tmp_path))  # this card brings its own clips
-    limit = page.all("#emollm-limit input")[0]
-    limit.send_keys(Keys.CONTROL, "a")
-    limit.send_keys("2")
-    page.press("#emollm-run-start")
-    wait_for(lambda: "right_throughout" in page.text("#emollm-results"), "no result came", patience_s=600)
-    assert "open-talks" in page.text("#emollm-results")
