@@ -175,7 +175,14 @@ def test_nobody_is_told_that_this_is_a_person(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["Are you sure?", "are you real sure about that", "Do you feel like talking?", "My son is a real person.", "do you see a person"],
+    [
+        "Are you sure?",
+        "are you real sure about that",
+        "Do you feel like talking?",
+        "My son is a real person.",
+        "do you see a person",
+        "Can you feel pain in his voice?",
+    ],
 )
 def test_other_questions_are_left_to_the_model(text):
     assert not asks_about_me(text) and begin([Message("user", text)]) == ""
