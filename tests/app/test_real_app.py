@@ -14,8 +14,10 @@ from acting import Acting, Running, wait_for
 from app_places import SAMPLES, free_port
 from pages import Page
 from paths import HAVE_WEIGHTS
+from selenium.webdriver.common.keys import Keys
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HAVE_WEIGHTS, reason="needs `emollm weights pull mini`")]
+PLACES = (("card", "input"), ("data", "textarea"), ("limit", "input"))
 ASK = "How does this person feel, and how can you tell?"
 
 
@@ -47,3 +49,22 @@ def test_from_a_cold_start_to_an_answer_and_back(browser: Any, real: Running) ->
     page.press("#emollm-delete")
     page.shows("#emollm-note", "Deleted: 1 clip (sample_joy.mp4)")
     assert real.clips() == [] and "Traceback" not in page.text()
+
+
+def test_a_card_is_run_from_the_page(browser: Any, real: Running, tmp_path: Path) -> None:
+    page = Page(browser, real)
+    page.tab(2)
+    page.press("#emollm-run > button")
+    (card,), (data,), (limit,) = (page.all(f"#emollm-{name} {kind}") for name, kind in PLACES)
+    wait_for(card.is_displayed, "the form did not open")
+    card.click()
+    card.send_keys(Keys.CONTROL, "a")  # what stands there is not replaced by typing
+    card.send_keys("open-talks")
+    wait_for(lambda: page.all("#emollm-card [role=option]"), "the card was not offered")
+    card.send_keys(Keys.ENTER)
+    data.send_keys(str(tmp_path))  # this card brings its own clips
+    limit.send_keys(Keys.CONTROL, "a")
+    limit.send_keys("2")
+    page.press("#emollm-run-start")
+    page.shows("#emollm-results", "open-talks: 2 items")
+    assert "right_throughout" in page.text("#emollm-results") and "Done in" in page.text("#emollm-run-note")
