@@ -52,6 +52,15 @@ def launch(demo: gr.Blocks, host: str = "127.0.0.1", port: int = 7860) -> str:
     return address(host, port)
 
 
+def forget_page(demo: gr.Blocks, session: str) -> None:
+    """Drop what gradio keeps of a page that was closed: its components as they last were, with transcripts and exports in them.
+
+    gradio itself drops values of `gr.State` after an hour and the rest only when ten thousand pages were opened.
+    """
+    demo.state_holder.session_data.pop(session, None)
+    demo.state_holder.time_last_used.pop(session, None)
+
+
 def script() -> str:
     """The scripts of a clip and of the page as one function."""
     return f"() => {{ ({(CLIP_PAGE / 'clip.js').read_text('utf-8')})(); ({(_PAGE / 'app.js').read_text('utf-8')})(); }}"

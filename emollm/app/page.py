@@ -11,7 +11,7 @@ import gradio as gr
 from emollm.app import conversation, parts, trust
 from emollm.app.benchmarks_tab import BenchmarksTab
 from emollm.app.desk import LENGTHS, LONGEST_QUESTION, Desk
-from emollm.app.door import MOST_BYTES, upload_folder
+from emollm.app.door import MOST_BYTES, forget_page, upload_folder
 from emollm.app.standby import Standby
 from emollm.app.suggest import MOST
 from emollm.app.systems_tab import SystemsTab
@@ -224,7 +224,12 @@ class Page:
         self.link.click(None, how, self.link_note, js="(length, variety, seed) => window.emollm.link(length, variety, seed)", **aside)
         self.systems.wire(self.systems_tab, aside)
         self.benchmarks.wire(aside)
-        demo.unload(desk.leave)
+
+        def left(request: gr.Request) -> None:
+            desk.leave(request)
+            forget_page(demo, request.session_hash or "")
+
+        demo.unload(left)
 
     def outputs(self) -> list[Any]:
         """Everything that may change when the language does, or when the page opens."""

@@ -102,6 +102,11 @@ class Running:
     address: str
     backend: Acting
     folder: Path
+    demo: Any = None
+
+    def remembered(self) -> list[str]:
+        """Pages whose components the app still holds, with what they showed last."""
+        return list(self.demo.state_holder.session_data)
 
     def clips(self) -> list[str]:
         """Names of all files that lie on disk for the app now."""

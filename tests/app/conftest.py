@@ -20,7 +20,7 @@ def app() -> Iterator[Running]:
     backend = Acting()
     demo = page.build_demo(backend, sorted(SAMPLES.glob("*.mp4")))
     address = door.launch(demo, "127.0.0.1", free_port())
-    yield Running(address, backend, Path(os.environ["GRADIO_TEMP_DIR"]))
+    yield Running(address, backend, Path(os.environ["GRADIO_TEMP_DIR"]), demo)
     backend.gate.set()
     demo.close(verbose=False)
 

@@ -64,6 +64,7 @@ def test_closing_the_tab_deletes_the_clips(browser: Any, running: Running, tmp_p
     browser.get("about:blank")
     wait_for(lambda: running.clips() == [], f"clips stayed on disk: {running.clips()}")
     assert "sample_joy.mp4" in running.backend.forgotten
+    wait_for(lambda: running.remembered() == [], "what the closed page showed is still held")
 
 
 def test_two_people_never_see_each_others_clips(browser: Any, running: Running) -> None:
