@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from emollm.encoders.speaking import speakers
 from emollm.encoders.units import UnitEncoder
 from emollm.encoders.voice import VoiceEncoder
 from emollm.listen import Listened, Listener, Speech
+from emollm.media.ahead import ahead
 from emollm.media.decode import DEFAULT_LIMITS, Film, Limits, Opener, Reel, digest_of
 from emollm.media.leading import lead_order
 from emollm.media.tracks import FaceTracker
@@ -170,13 +172,14 @@ class Perception:
         watcher = Watcher(self._face, self._units, self._tracker, SIGHT_PX if self._backbones else 0)
         report(0.0, "reading the clip")
         mark = time.perf_counter()
-        for number, (time_s, image) in enumerate(source.frames()):
-            now = time.perf_counter()
-            timings["decode"] += now - mark
-            watcher.see(time_s, image)
-            mark = time.perf_counter()
-            timings["faces"] += mark - now
-            report(min(0.7, 0.7 * (number + 1) / max(1, source.expected)), "following faces")
+        with closing(ahead(source.frames())) as frames:
+            for number, (time_s, image) in enumerate(frames):
+                now = time.perf_counter()
+                timings["decode"] += now - mark
+                watcher.see(time_s, image)
+                mark = time.perf_counter()
+                timings["faces"] += mark - now
+                report(min(0.7, 0.7 * (number + 1) / max(1, source.expected)), "following faces")
         watched = watcher.finish()
         timings["faces"] += time.perf_counter() - mark
         return watched

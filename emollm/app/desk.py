@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,8 @@ LENGTHS = {"short": 60, "usual": 200, "long": 400}  # most new tokens
 AGAIN_TEMPERATURE = 0.7  # an answer that is asked for again should be another one
 MOST_RESTORED = 200  # turns of an earlier conversation
 TICK_S = 0.12
+WRITE_EVERY_S = 0.1  # each change of the page costs it and its browser some 35 ms, twice what a token costs the model
+TELL_EVERY_S = 0.5
 _log = logging.getLogger(__name__)
 Shown = dict[Any, Any]
 
@@ -147,11 +149,11 @@ class Desk:
             progress = (share, doing)
 
         work: Future[Any] = self._readers.submit(self.backend.analyze, path, tell)
-        last = ""
+        last, told_s = "", 0.0
         while not work.done() and not visit.stopping and path in visit.offered:
             now = looking(path.name, progress[1], progress[0], words, waiting=not self.backend.state().ready)
-            if now != last:
-                last = now
+            if now != last and time.monotonic() - told_s > TELL_EVERY_S:
+                last, told_s = now, time.monotonic()
                 yield {page.looking: now}
             time.sleep(TICK_S)
         try:
@@ -237,7 +239,7 @@ class Desk:
                 reply = Reply(_nothing) if visit.stopping else self.backend.reply(messages, sampling)
                 visit.reply = reply
                 written += head if not visit.stopping else ""
-                for piece in reply:
+                for piece in _gathered(reply):
                     if visit.stopping:
                         reply.cancel()
                     if visit.epoch != epoch:
@@ -436,6 +438,19 @@ def _prompts(visit: Visit, asked: str, words: Words) -> list[tuple[str, list[Mes
         (("\n\n" if i else "") + f"**{words('clip.numbered', number=number)}:** ", visit.messages(asked, (number,)))
         for i, number in enumerate(visit.chosen)
     ]
+
+
+def _gathered(pieces: Iterable[str]) -> Iterator[str]:
+    """Pieces joined to what a page can follow: the first at once, then whatever came in a tenth of a second, then the rest."""
+    waiting, shown_s = "", 0.0
+    for piece in pieces:
+        waiting += piece
+        if time.monotonic() - shown_s > WRITE_EVERY_S:
+            shown_s = time.monotonic()
+            yield waiting
+            waiting = ""
+    if waiting:
+        yield waiting
 
 
 def _nothing(_reply: Reply) -> Iterator[str]:

@@ -30,6 +30,9 @@ def bench(
     measuring: Annotated[bool, typer.Option("--measure", help="The measuring layer alone, as `emollm analyze` runs it.")] = False,
     decoding: Annotated[bool, typer.Option("--decode", help="The language model alone: tokens a second of 1 and 8 replies.")] = False,
     serving: Annotated[bool, typer.Option("--serve", help="The server: 1 and 8 clients over HTTP, without clips.")] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="The app in a headless browser: until something is drawn, and until the first word about a clip.")
+    ] = False,
     training: Annotated[bool, typer.Option("--train", help="Training steps against a plain loop over the same model.")] = False,
     engine: Engine = "auto",
     seconds: Annotated[float, typer.Option(min=1, max=14_400, help="Length of the clip that is made.")] = 10.0,
@@ -41,10 +44,10 @@ def bench(
     once: Annotated[bool, typer.Option("--once", hidden=True, help="Measure in this process.")] = False,
 ) -> None:
     """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer; with --decode, the
-    engine that writes against transformers' own loop (and llama.cpp, where it is installed); with --serve, the server; with --train,
-    how fast a stage learns. Each run is a process of its own.
+    engine that writes against transformers' own loop (and llama.cpp, where it is installed); with --serve, the server; with --page,
+    the app in a browser, beside the first figures; with --train, how fast a stage learns. Each run is a process of its own.
     """
-    flags = {"measure": measuring, "decode": decoding, "serve": serving, "train": training}
+    flags = {"measure": measuring, "decode": decoding, "serve": serving, "page": page, "train": training}
     chosen = [name for name, there in flags.items() if there]
     if len(chosen) > 1:
         raise EmollmError(f"--{chosen[0]} and --{chosen[1]} are two benches; give one of them.")
@@ -71,6 +74,8 @@ def _once(name: str, clip: Path, system: str, scale: str, threads: int | None, e
             return measure_training(system, scale, threads)
         case "measure":
             return measure_alone(clip, system, scale, threads)
+        case "page":
+            return measure_seen(clip, system, scale, threads, engine)
         case "serve":
             from emollm import load
             from emollm.commands.bench_serve import measure_serving
@@ -132,6 +137,18 @@ def measure(path: Path, system: str, scale: str, threads: int | None, engine: st
         "answer_tokens": float(reply.usage.completion_tokens),
         "peak_memory_gb": _peak_gb(),
     }
+
+
+def measure_seen(path: Path, system: str, scale: str, threads: int | None, engine: str) -> dict[str, float]:
+    """The same two questions in the app, seen by a browser, and in this process, one after the other: see `measure_page`."""
+    from emollm.commands.bench_page import measure_page
+
+    options = ["--system", system, "--scale", scale, "--engine", engine]
+    seen = measure_page(path, QUESTIONS, options + (["--threads", str(threads)] if threads is not None else []))
+    alone = measure(path, system, scale, threads, engine)
+    here = {name: alone[name] for name in ("first_token", "full_answer", "second_question_first_token")}
+    ratios = {f"{name}_ratio": seen[name] / here[name] for name in here}
+    return seen | {f"{name}_without_page": value for name, value in here.items()} | ratios
 
 
 def measure_training(system: str, scale: str, threads: int | None) -> dict[str, float]:

@@ -22,7 +22,7 @@ PACKAGES = ("torch", "transformers", "openvino", "av", "fastapi", "uvicorn", "ll
 class Report:
     """One bench."""
 
-    bench: str  # "clip", "measure", "decode" or "serve"
+    bench: str  # "clip", "measure", "decode", "serve", "page" or "train"
     asked: Mapping[str, Any]  # system, scale, engine, threads, ...
     machine: Mapping[str, Any]
     runs: Sequence[Mapping[str, float]]

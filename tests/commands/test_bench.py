@@ -2,7 +2,7 @@ import pytest
 
 from emollm import weights
 from emollm.chat.echo import EchoBackend
-from emollm.commands import bench, bench_report
+from emollm.commands import bench, bench_page, bench_report
 from emollm.errors import EmollmError
 from emollm.media.decode import Limits, Reel
 
@@ -67,3 +67,12 @@ def test_reports_are_written_read_and_compared(tmp_path):
 def test_two_benches_at_once_are_refused():
     with pytest.raises(EmollmError, match="--measure and --serve"):
         bench.bench(measuring=True, serving=True)
+
+
+def test_the_page_is_timed_in_a_browser(clip):
+    pytest.importorskip("selenium")
+    if bench_page.found_browser() is None:
+        pytest.skip("no chromium with chromedriver")
+    found = bench_page.measure_page(clip, bench.QUESTIONS, ["--system", "echo"])
+    assert 0 < found["first_paint"] < found["page_usable"] <= found["model_ready"]
+    assert 0 < found["first_token"] < found["full_answer"] and found["second_question_first_token"] > 0
