@@ -102,7 +102,7 @@ class BenchmarksTab:
             reader.start()
             try:
                 while process.poll() is None and not self._stopped.is_set():
-                    yield gr.skip(), note(words("benchmarks.running", card=card, line=said[-1]))
+                    yield gr.skip(), note(words("benchmarks.running", card=card, line=said[-1].removeprefix(f"{card}: ")))
                     time.sleep(0.5)
             finally:
                 process.terminate()

@@ -18,11 +18,12 @@ from urllib.parse import quote
 import gradio as gr
 
 from emollm.app import conversation, keep
-from emollm.app.parts import care, detail, handed, looking, say_pane, stage, status, tray
+from emollm.app.parts import care, detail, handed, looking, reading, say_pane, stage, status, tray
 from emollm.app.standby import Standby
 from emollm.app.suggest import MOST, suggestions
 from emollm.app.visits import Turn, Visit, Visits
 from emollm.chat.backend import Reply
+from emollm.chat.reading import read_words
 from emollm.chat.safety import in_crisis
 from emollm.errors import EmollmError
 from emollm.exports.panels import note
@@ -165,6 +166,37 @@ class Desk:
             visit.refuse(path)
             return self._say(error, words) if kept else ""
         return ""
+
+    def read(self, request: gr.Request) -> Iterator[Shown]:
+        """Have the model tell the emotion of every line that is said in a clip, for who asked for it."""
+        visit, page = self._visit(request), self.page
+        yield self._same()
+        with visit.lock:
+            number, visit.reading = visit.reading, None
+            clip = next((one for one in visit.clips if one.number == number), None)
+            if clip is None or clip.analysis.words is None or visit.looking:
+                return
+            visit.looking, visit.stopping = True, False
+        words, share = self._words(visit), 0.0
+
+        def tell(now: float) -> None:
+            nonlocal share
+            share = now
+            if visit.stopping:
+                raise _StoppedError(words("words.stopped"))
+
+        work = self._readers.submit(read_words, clip.analysis.words, self.backend, tell)
+        fault = ""
+        try:
+            while not work.done():
+                yield {page.looking: reading(clip.path.name, share, words)}
+                time.sleep(TELL_EVERY_S)
+            visit.learn(clip.number, replace(clip.analysis, words=work.result()))
+        except Exception as error:  # noqa: BLE001  the page's one place for faults of reading
+            fault = self._say(error, words)
+        finally:
+            visit.looking = False
+        yield {**self._all(visit), page.looking: "", page.clip_note: note(fault, alert=True)}
 
     # -- the conversation
 
@@ -332,6 +364,9 @@ class Desk:
             if clip is not None:
                 self.backend.forget(clip.path)
             visit.close(int(value))
+        elif do == "read":
+            visit.reading = int(value)
+            return self._same()
         elif do == "language":
             visit.language = chosen(str(value), None)
             words = self._words(visit)

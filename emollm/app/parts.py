@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from emollm.app.standby import State
-from emollm.app.visits import Visit
+from emollm.app.visits import Open, Visit
 from emollm.exports.panels import clip_details, clip_panels
 from emollm.texts import Words, languages
 from emollm.values import MODALITIES
@@ -20,6 +20,7 @@ _BEGINS = {
     "voice": ("listening",),
 }  # what a backend says -> stage
 _MOST_NAME = 28
+SECONDS_A_LINE = 0.7  # of words that are read, on two cores
 
 
 def head(words: Words) -> str:
@@ -107,7 +108,17 @@ def stage(visit: Visit, words: Words, address: Callable[[Path], str]) -> str:
 def detail(visit: Visit, words: Words) -> str:
     """What was measured in the chosen clip; where two are compared, their timelines say it."""
     clips = visit.shown()
-    return clip_details(clips[0].analysis, words) if len(clips) == 1 else ""
+    return clip_details(clips[0].analysis, words) + _unread(clips[0], words) if len(clips) == 1 else ""
+
+
+def _unread(clip: Open, words: Words) -> str:
+    """A button that has the model read what is said, where it has not; that takes it a while, so it is not done unasked."""
+    said = clip.analysis.words.segments if clip.analysis.words is not None else ()
+    if not said or any(segment.scores for segment in said):
+        return ""
+    told = f'<span class="em-soft">{escape(words("words.about", seconds=max(1, round(len(said) * SECONDS_A_LINE))))}</span>'
+    button = f'<button type="button" class="em-link" data-do="read" data-with="{clip.number}">{escape(words("words.read"))}</button>'
+    return f'<p class="em-unread">{button} {told}</p>'
 
 
 def _empty(words: Words) -> str:
@@ -129,6 +140,15 @@ def looking(name: str, doing: str, share: float, words: Words, *, waiting: bool)
         f'<div class="em-looking" role="status"><p>{escape(words("looking.title", name=name))}'
         f'<button type="button" class="em-halt" data-do="stop">{escape(words("looking.stop"))}</button></p>'
         f'<div class="em-progress" aria-hidden="true"><i style="width:{width:.0f}%"></i></div><ol>{steps}</ol></div>'
+    )
+
+
+def reading(name: str, share: float, words: Words) -> str:
+    """Progress while the model reads what is said in a clip."""
+    return (
+        f'<div class="em-looking" role="status"><p>{escape(words("words.reading", name=name))}'
+        f'<button type="button" class="em-halt" data-do="stop">{escape(words("looking.stop"))}</button></p>'
+        f'<div class="em-progress" aria-hidden="true"><i style="width:{100 * max(0.03, share):.0f}%"></i></div></div>'
     )
 
 

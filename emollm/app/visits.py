@@ -67,6 +67,7 @@ class Visit:
     reply: Reply | None = None
     stopping: bool = False
     looking: bool = False
+    reading: int | None = None  # number of the clip whose words are to be read next
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def offer(self, source: Path, *, keep: bool) -> None:
@@ -102,6 +103,11 @@ class Visit:
             self.clips.append(Open(self.counted, path, analysis))
             self.chosen = (self.counted,)
             return True
+
+    def learn(self, number: int, analysis: Analysis) -> None:
+        """More is known of a clip, if it is still open."""
+        with self.lock:
+            self.clips = [replace(clip, analysis=analysis) if clip.number == number else clip for clip in self.clips]
 
     def refuse(self, path: Path | None = None) -> None:
         """Delete an offered clip, or all of them; those that are open stay."""

@@ -133,8 +133,7 @@ def _sign(home: Path, system: str, endpoint: str | None) -> None:
 
 def _ask(card: AnyCard, backend: Any, how: Asking, home: Path) -> dict[str, Any]:
     """One card put to a backend, with a bar for it and for each of its members."""
-    from rich.progress import Progress
-
+    from emollm.commands.progress import told_progress
     from emollm.evaluation.cards import Card, FecCard, GroupCard, PairCard, SupportCard, TalkCard
     from emollm.evaluation.dialogues import evaluate_support
     from emollm.evaluation.fec import evaluate_fec
@@ -143,11 +142,7 @@ def _ask(card: AnyCard, backend: Any, how: Asking, home: Path) -> dict[str, Any]
     from emollm.evaluation.runner import evaluate as run
     from emollm.evaluation.talks import evaluate_talks
 
-    with Progress() as bars:
-
-        def teller(name: str) -> Any:
-            row = bars.add_task(name, total=None)
-            return lambda n, of: bars.update(row, completed=n, total=of)
+    with told_progress() as teller:
 
         def one(member: Card, out: Path, limit: int | None = how.limit, probe: int = 1500) -> dict[str, Any]:
             probe = how.probe_items if how.probe_items is not None else probe
@@ -290,20 +285,15 @@ def _heads(system: str, scale: str, adapters: Path | None) -> Any:
 
 def _known(card: SceneCard | MeasureCard, system: str, scale: str, data: Path | None, out: Path, limit: int | None) -> None:
     """Cards whose truth is known because it was rendered."""
-    from rich.progress import Progress
-
     from emollm.build import measuring_maker
+    from emollm.commands.progress import told_progress
     from emollm.evaluation.cards import SceneCard
     from emollm.evaluation.measures import evaluate_measures, measures_table
     from emollm.evaluation.scenes import evaluate_scenes, scenes_table
 
     named = f"{_system_name(system)} encoders"
-    with Progress() as bars:
-        row = bars.add_task(card.name, total=None)
-
-        def tell(n: int, of: int) -> None:
-            bars.update(row, completed=n, total=of)
-
+    with told_progress() as teller:
+        tell = teller(card.name)
         perception = measuring_maker(system, scale, 8.0)()
         if isinstance(card, SceneCard):
             need("numba", extra="synth")

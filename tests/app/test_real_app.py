@@ -66,5 +66,6 @@ def test_a_card_is_run_from_the_page(browser: Any, real: Running, tmp_path: Path
     limit.send_keys(Keys.CONTROL, "a")
     limit.send_keys("2")
     page.press("#emollm-run-start")
+    page.shows("#emollm-run-note", "1 of 2")
     page.shows("#emollm-results", "open-talks: 2 items")
     assert "right_throughout" in page.text("#emollm-results") and "Done in" in page.text("#emollm-run-note")

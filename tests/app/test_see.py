@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from acting import Running, wait_for
+from acting import PATIENCE_S, Running, wait_for
 from app_places import SAMPLES
 from clips import wav
 from pages import Page
@@ -77,6 +77,34 @@ def test_verdict_evidence_disagreement_and_transcript(browser: Any, running: Run
     wait_for(lambda: at(page) > 2.9, "the moment that carried it was not gone to")
     wait_for(lambda: page.all(".em-lane-unit"), "movements have no lane")
     assert page.text(".em-lane-unit > span") == "mouth corners up"
+
+
+def test_words_are_read_when_that_is_asked_for(browser: Any, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running.backend, "score", lambda messages, labels: {name: 0.8 if name == "happy" else 0.1 for name in labels})
+    page = Page(browser, running)
+    page.open(JOY)
+    assert "words:" not in page.text(".em-sides")
+    page.press("[data-do=read]")
+    page.shows(".em-sides", "words: happy")
+    assert not page.all("[data-do=read]"), "they are read once"
+    page.ask("How does this person feel?")
+    page.answered("It begins at 3.0 seconds.")
+
+
+def test_reading_words_can_be_stopped(browser: Any, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(_messages: Any, labels: Any) -> dict[str, float]:
+        assert running.backend.gate.wait(PATIENCE_S)
+        return dict.fromkeys(labels, 1.0)
+
+    monkeypatch.setattr(running.backend, "score", wait)
+    page = Page(browser, running)
+    page.open(JOY)
+    page.press("[data-do=read]")
+    page.shows("#emollm-looking", "Reading the words of sample_joy.mp4")
+    page.press(".em-halt")
+    running.backend.gate.set()
+    page.shows("#emollm-clip-note", "Stopped; the words were not read.")
+    assert "words:" not in page.text(".em-sides") and page.all("[data-do=read]"), "it can be asked for again"
 
 
 def test_people_are_told_apart(browser: Any, running: Running, tmp_path: Path) -> None:
