@@ -44,8 +44,9 @@ def bench(
     once: Annotated[bool, typer.Option("--once", hidden=True, help="Measure in this process.")] = False,
 ) -> None:
     """Measure time to the first token, the full answer, and peak memory; or, with --measure, the measuring layer; with --decode, the
-    engine that writes against transformers' own loop (and llama.cpp, where it is installed); with --serve, the server; with --page,
-    the app in a browser, beside the first figures; with --train, how fast a stage learns. Each run is a process of its own.
+    engine that writes against transformers' own loop (and llama.cpp, where it is installed); with --serve, the server, and
+    `transformers serve` beside it; with --page, the app in a browser, beside the first figures; with --train, how fast a stage learns.
+    Each run is a process of its own.
     """
     flags = {"measure": measuring, "decode": decoding, "serve": serving, "page": page, "train": training}
     chosen = [name for name, there in flags.items() if there]
@@ -78,9 +79,13 @@ def _once(name: str, clip: Path, system: str, scale: str, threads: int | None, e
             return measure_seen(clip, system, scale, threads, engine)
         case "serve":
             from emollm import load
-            from emollm.commands.bench_serve import measure_serving
+            from emollm.build import llm_folder
+            from emollm.commands.bench_serve import measure_serving, measure_transformers_serve
+            from emollm.recipe import load_recipe
 
-            return measure_serving(load(system, scale=scale, threads=threads, engine=engine))
+            ours = measure_serving(load(system, scale=scale, threads=threads, engine=engine))
+            folder = llm_folder(load_recipe(system), scale) if system != "echo" else None
+            return ours | (measure_transformers_serve(folder) if folder is not None else {})
     return measure(clip, system, scale, threads, engine)
 
 

@@ -46,6 +46,15 @@ def test_the_server_is_measured_with_one_and_eight_clients():
     assert 0 < found["gap_p50_of_8_s"] <= found["gap_p95_of_8_s"]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not weights.ready("smollm2-135m-instruct"), reason="needs `emollm weights pull smollm2-135m-instruct`")
+def test_transformers_own_server_is_measured_beside_it():
+    from emollm.commands.bench_serve import measure_transformers_serve
+
+    found = measure_transformers_serve(weights.locate("smollm2-135m-instruct"), tokens=6)
+    assert found["transformers_serve_tokens_per_s_alone"] > 0 and found["transformers_serve_tokens_per_s_of_8"] > 0
+
+
 def test_reports_are_written_read_and_compared(tmp_path):
     told = bench_report.machine()
     assert told["cores"] >= 1 and told["torch"] and "system" in told
