@@ -28,6 +28,24 @@ NEAR_S = 0.8  # a measured movement so close to a true one belongs to it
 CORPUS = "films"
 _HEAD = ("nods", "shakes the head", "turns", "tilts", "glances", "raises the head", "lowers the head")
 _PARTS = {"brows": ("brows",), "eyes": ("eyes",), "cheeks": ("cheeks",), "lips": ("lip",), "corners of the mouth": ("corners",)}
+# What people call a movement where our own words for it are others.
+_OTHERWISE = {
+    "eyes narrow": ("eyelids tighten", "eyes squint"),
+    "eyes widen": ("eyes open wide", "upper lids go up"),
+    "cheeks rise": ("cheeks lift", "cheeks go up"),
+    "inner brows rise": ("inner ends of the brows go up",),
+    "outer brows rise": ("outer ends of the brows go up", "outer brows lift"),
+    "brows draw down and together": ("brows lower", "brows knit"),
+    "nose wrinkles": ("nose scrunches up",),
+    "corners of the mouth rise": ("corners of the mouth go up", "mouth curves up"),
+    "corners of the mouth turn down": ("corners of the mouth drop",),
+    "upper lip rises": ("upper lip lifts",),
+    "lower lip drops": ("lower lip goes down",),
+    "lips stretch sideways": ("mouth stretches wide",),
+    "lips press together": ("lips tighten",),
+    "chin pushes up": ("lower lip is pushed up",),
+    "mouth opens": ("jaw drops",),
+}
 _ASKED = (  # movements that are asked for in vain
     "nose wrinkles", "inner brows rise", "outer brows rise", "eyes widen", "eyes narrow", "cheeks rise", "lips press together",
     "corners of the mouth rise", "corners of the mouth turn down", "mouth opens", "upper lip rises", "chin pushes up", "nods",
@@ -85,6 +103,7 @@ class FilmTeller:
                 "all",
                 "when",
                 "order",
+                "sooner",
                 "is_it",
                 "is_it",
                 "head",
@@ -98,7 +117,7 @@ class FilmTeller:
                 "reply",
                 "people",
             ],
-            (4, 3, 4, 2, 2, 2, 2, 1, 1, 4, 1, 2, 1, 2, 2),
+            (4, 3, 4, 3, 2, 2, 2, 2, 1, 1, 4, 1, 2, 1, 2, 2),
             k=rng.choice((1, 1, 2, 2, 3)),
         )
         if steps[0] == "overall" and rng.random() < 0.3:
@@ -147,15 +166,15 @@ class FilmTeller:
         if step == "is_it":
             what = rng.choice(sorted(single)) if single and rng.random() < 0.5 else self._unseen(view)
             if what in single:
-                return self._of(ask["is_it"], what=clause(what)), self._of(self._book["answer"]["yes"], when=_time(single[what]))
+                return self._of(ask["is_it"], what=self._called(what)), self._of(self._book["answer"]["yes"], when=_time(single[what]))
             return self._of(ask["is_it"], what=clause(what)), rng.choice(self._book["answer"]["no"])
         if step == "when":
             if not single or rng.random() < 0.2:
                 return self._of(ask["when"], what=clause(self._unseen(view))), rng.choice(self._book["answer"]["unseen"])
             what = rng.choice(sorted(single))
-            return self._of(ask["when"], what=clause(what)), self._of(self._book["answer"]["when"], when=_time(single[what]))
-        if step == "order":
-            return self._order(single)
+            return self._of(ask["when"], what=self._called(what)), self._of(self._book["answer"]["when"], when=_time(single[what]))
+        if step in ("order", "sooner"):
+            return self._order(single) if step == "order" else self._sooner(view)
         if step == "part":
             return self._part(view)
         return self._at(view)
@@ -171,15 +190,38 @@ class FilmTeller:
         # Most movements of an expression come together; asked evenly, a model learns to say so of everything.
         drawn = self._rng.choice(pairs) if pairs and self._rng.random() < APART else self._rng.sample(sorted(single), 2)
         one, other = sorted(drawn, key=single.__getitem__)
-        asked = self._rng.sample([one, other], 2)
-        question = self._of(self._book["ask"]["order"], one=clause(asked[0]), other=clause(asked[1]))
+        first, second = self._called(one), self._called(other)  # in the words of the question
+        asked = self._rng.sample([first, second], 2)
+        question = self._of(self._book["ask"]["order"], one=asked[0], other=asked[1])
         if single[one] == single[other]:
             return question, self._of(self._book["answer"]["at_once"], when=_time(single[one]))
-        first = clause(one)
-        answer = self._of(
-            self._book["answer"]["order"], one=first, One=first[0].upper() + first[1:], other=clause(other), when=_time(single[one])
+        return question, self._of(
+            self._book["answer"]["order"], one=first, One=first[0].upper() + first[1:], other=second, when=_time(single[one])
         )
-        return question, answer
+
+    def _sooner(self, view: ClipView) -> tuple[str, str] | None:
+        """Whether a part of the face moves before or after the head does."""
+        parts: dict[str, tuple[float, str]] = {}
+        for when, moves in view.moves:
+            for name, words in _PARTS.items():
+                for move in moves:
+                    if any(word in move for word in words):
+                        parts.setdefault(name, (when, move))  # its first movement
+        heads = [(w, when) for w, when in _once(view).items() if w.startswith(_HEAD)]
+        pairs = [(part, head) for part in parts.items() for head in heads if part[1][0] != head[1]]
+        if not pairs:
+            return None
+        (part, (began, what)), (head, turned) = self._rng.choice(pairs)
+        question = self._of(self._book["ask"]["sooner"], part=part, head=clause(head))
+        pool = self._book["answer"]["before" if began < turned else "after"]
+        return question, self._of(pool, part=part, what=clause(what), when=_time(began), head=clause(head), turned=_time(turned))
+
+    def _called(self, what: str) -> str:
+        """A movement as somebody might call it: in half of the cases with other words than ours."""
+        for ours, others in _OTHERWISE.items():
+            if what.startswith(ours) and self._rng.random() < 0.5:
+                return f"the {self._rng.choice(others)}{what[len(ours) :]}"
+        return clause(what)
 
     def _part(self, view: ClipView) -> tuple[str, str]:
         part = self._rng.choice(list(_PARTS))

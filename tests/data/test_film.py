@@ -59,6 +59,33 @@ def test_times_and_order_are_those_measured():
     assert orders > 10 and times > 10
 
 
+def test_parts_are_put_before_or_after_the_head_as_they_were_measured():
+    asked = 0
+    for sample in talks(film(), 600):
+        for user, answer in zip(sample.turns[::2], sample.turns[1::2], strict=True):
+            if found := re.search(r"(eyes|brows|lips) move before or after the person glances to the left", user.text):
+                asked += 1
+                sooner = found[1] == "lips"  # at 0.6 s; the glance comes at 2.2, eyes and brows at 4.1
+                assert (
+                    answer.text.startswith(("Before", "The lips move first"))
+                    if sooner
+                    else answer.text.startswith(("After", "First the person"))
+                )
+                assert ("0.6" if sooner else "2.2") in answer.text
+    assert asked > 10
+
+
+def test_a_movement_is_asked_for_in_several_words_and_answered_in_those_of_the_question():
+    heard = set()
+    for sample in talks(film(), 600):
+        for user, answer in zip(sample.turns[::2], sample.turns[1::2], strict=True):
+            called = {w for w in ("the eyes widen", "the eyes open wide", "the upper lids go up") if w in user.text}
+            heard |= called
+            if called and "first" in user.text and not answer.text.startswith(("They come", "Both")):
+                assert called.pop() in answer.text.lower()
+    assert len(heard) == 3
+
+
 def test_a_change_is_told_with_both_moods():
     changes = [a.text for s in talks(film()) for q, a in zip(s.turns[::2], s.turns[1::2], strict=True) if "change" in q.text]
     assert changes and all("4.1" in text and "disgusted" in text and "afraid" in text for text in changes)
