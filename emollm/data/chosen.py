@@ -7,16 +7,14 @@ learned.
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from emollm import catalog
 from emollm.data.conversation import Turn
 from emollm.data.tasks import Sample
-from emollm.data.written import ROLES
-from emollm.errors import DataError
+from emollm.data.written import ROLES, read_lines, turns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +34,11 @@ def choices() -> tuple[Choice, ...]:
     Raises:
         DataError: A line that is no choice; the message names file, line and fault.
     """
-    found = []
-    for path in sorted((catalog.folder("instruct_data") / "chosen").glob("*.jsonl")):
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-            try:
-                row = json.loads(line)
-                choice = Choice(row["topic"], tuple((role, text) for role, text in row["turns"]), row["better"], row["worse"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path.name}, line {number} is no choice (topic, turns, better, worse): {error}") from None
-            if fault := fault_of(choice):
-                raise DataError(f"{path.name}, line {number}: {fault}.")
-            found.append(choice)
-    return tuple(found)
+
+    def made(row: Any) -> Choice:
+        return Choice(row["topic"], turns_of(row), row["better"], row["worse"])
+
+    return read_lines("chosen", made, fault_of, "choice (topic, turns, better, worse)")
 
 
 def fault_of(choice: Choice) -> str:

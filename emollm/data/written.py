@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, TypeVar
 
 from emollm import catalog
 from emollm.data.conversation import Turn
@@ -16,6 +18,7 @@ from emollm.data.tasks import Sample
 from emollm.errors import DataError
 
 ROLES = ("user", "assistant")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +36,36 @@ def talks() -> tuple[Talk, ...]:
     Raises:
         DataError: A line that is no conversation; the message names file, line and fault.
     """
-    found = []
-    for path in sorted((catalog.folder("instruct_data") / "talks").glob("*.jsonl")):
+    return read_lines("talks", lambda row: Talk(row["topic"], turns_of(row)), fault_of, "conversation (topic, turns)")
+
+
+def turns_of(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Pairs of role and text of a line."""
+    return tuple((role, text) for role, text in row["turns"])
+
+
+def read_lines(folder: str, made: Callable[[Any], T], fault: Callable[[T], str], named: str) -> tuple[T, ...]:
+    """All lines of all files of a folder in instruct_data, in order.
+
+    Args:
+        folder: Its name.
+        made: One line, parsed, to what it stands for.
+        fault: What is wrong with that; empty if nothing is.
+        named: What a line should be, for the message.
+
+    Raises:
+        DataError: A line that is none; the message names file, line and fault.
+    """
+    found: list[T] = []
+    for path in sorted((catalog.folder("instruct_data") / folder).glob("*.jsonl")):
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
             try:
-                row = json.loads(line)
-                talk = Talk(row["topic"], tuple((role, text) for role, text in row["turns"]))
+                one = made(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path.name}, line {number} is no conversation (topic, turns): {error}") from None
-            fault = fault_of(talk)
-            if fault:
-                raise DataError(f"{path.name}, line {number}: {fault}.")
-            found.append(talk)
+                raise DataError(f"{path.name}, line {number} is no {named}: {error}") from None
+            if told := fault(one):
+                raise DataError(f"{path.name}, line {number}: {told}.")
+            found.append(one)
     return tuple(found)
 
 
