@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-EVERY_S = 2.0
+EVERY_S = 5.0
 Teller = Callable[[int, int], None]
 """Told items done and items in all."""
 
