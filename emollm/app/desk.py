@@ -39,7 +39,7 @@ AGAIN_TEMPERATURE = 0.7  # an answer that is asked for again should be another o
 MOST_RESTORED = 200  # turns of an earlier conversation
 TICK_S = 0.12
 WRITE_EVERY_S = 0.1  # each change of the page costs it and its browser some 35 ms, twice what a token costs the model
-TELL_EVERY_S = 0.5
+TELL_EVERY_S = 0.8
 _log = logging.getLogger(__name__)
 Shown = dict[Any, Any]
 

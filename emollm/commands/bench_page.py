@@ -22,14 +22,16 @@ _WATCH = """
 window.emollmSaid = null;
 window.emollmWatch?.disconnect();
 const look = () => {
-  const all = document.querySelectorAll('#emollm-chat [data-testid=bot] > .message-content');
-  const last = all[all.length - 1];
-  if (window.emollmSaid === null && all.length > arguments[0] && last.innerText.trim()) window.emollmSaid = performance.now();
+  const all = [...document.querySelectorAll('#emollm-chat [data-testid=bot]')].filter((one) => !one.querySelector('.thought-group'));
+  const said = all.at(-1)?.innerText.trim() ?? "";
+  if (window.emollmSaid === null && all.length > arguments[0] && said && said !== "…") window.emollmSaid = performance.now();
 };
 window.emollmWatch = new MutationObserver(look);
 window.emollmWatch.observe(document.body, {childList: true, subtree: true, characterData: true});
 """
-_ANSWERS = "return document.querySelectorAll('#emollm-chat [data-testid=bot] > .message-content').length"
+_ANSWERS = """
+return [...document.querySelectorAll('#emollm-chat [data-testid=bot]')].filter((one) => !one.querySelector('.thought-group')).length
+"""
 
 
 def measure_page(clip: Path, questions: tuple[str, str], options: list[str]) -> dict[str, float]:
