@@ -171,6 +171,8 @@ class Desk:
         """Have the model tell the emotion of every line that is said in a clip, for who asked for it."""
         visit, page = self._visit(request), self.page
         yield self._same()
+        while visit.looking and visit.reading is not None:  # a clip is being measured; its turn comes first
+            time.sleep(TICK_S)
         with visit.lock:
             number, visit.reading = visit.reading, None
             clip = next((one for one in visit.clips if one.number == number), None)

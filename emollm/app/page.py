@@ -219,7 +219,8 @@ class Page:
         )  # fmt: skip
         acted = self.do.click(desk.act, self.signal, everything, js=_TAKE, **aside)
         acted.then(desk.look, None, [*clips, self.chat], **looks)
-        running.append(acted.then(desk.read, None, clips, **looks))
+        read = acted.then(desk.read, None, clips, **looks)
+        running += [read, read.then(desk.look, None, [*clips, self.chat], **looks)]  # clips that came meanwhile
         for kind, button in self.exports.items():
             button.click(desk.export(kind), None, [self.parcel, self.keep_note], **(aside | {"show_progress": "minimal"}))
         self.link.click(None, how, self.link_note, js="(length, variety, seed) => window.emollm.link(length, variety, seed)", **aside)
