@@ -107,6 +107,22 @@ def test_reading_words_can_be_stopped(browser: Any, running: Running, monkeypatc
     assert "words:" not in page.text(".em-sides") and page.all("[data-do=read]"), "it can be asked for again"
 
 
+def test_a_clip_that_comes_while_words_are_read_is_not_lost(browser: Any, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(_messages: Any, labels: Any) -> dict[str, float]:
+        assert running.backend.gate.wait(PATIENCE_S)
+        return dict.fromkeys(labels, 1.0)
+
+    monkeypatch.setattr(running.backend, "score", wait)
+    page = Page(browser, running)
+    page.open(JOY)
+    page.press("[data-do=read]")
+    page.shows("#emollm-looking", "Reading the words of sample_joy.mp4")
+    page.upload(SAMPLES / "sample_sad.mp4")
+    wait_for(lambda: any("sample_sad" in name for name in running.clips()), "the second clip was not taken in")
+    running.backend.gate.set()
+    wait_for(lambda: len(page.all(".em-tray li")) == 2, "the second clip was not opened")
+
+
 def test_people_are_told_apart(browser: Any, running: Running, tmp_path: Path) -> None:
     two = tmp_path / "two.mp4"
     two.write_bytes(JOY.read_bytes())
