@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from emollm.running import runs
+
 
 def private_folder(prefix: str) -> Path:
     """A new folder whose name begins with `prefix` and this process; left-overs of processes that no longer live are deleted first.
@@ -17,18 +19,8 @@ def private_folder(prefix: str) -> Path:
     """
     for old in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         owner = old.name.removeprefix(prefix).partition("-")[0]
-        if owner.isdecimal() and not _alive(int(owner)):
+        if owner.isdecimal() and not runs(int(owner)):
             shutil.rmtree(old, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # someone else's process, or no such number: not ours to sweep
-        return True
-    return True

@@ -6,10 +6,10 @@ from pathlib import Path
 import emollm
 
 ROOT = Path(emollm.__file__).parent
-BASE = {"values", "units", "errors", "lazy", "quiet", "processor", "catalog", "recipe", "__init__"}
+BASE = {"values", "units", "errors", "lazy", "quiet", "processor", "catalog", "recipe", "running", "__init__"}
 # room -> rooms it may import
 ALLOWED = {
-    "private": set(),
+    "private": {"running"},
     "media": BASE,
     "encoders": BASE,
     "projectors": BASE,

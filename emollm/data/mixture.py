@@ -16,6 +16,7 @@ from emollm.data.chosen import chosen
 from emollm.data.corpus import Corpus, Item
 from emollm.data.features import Seen
 from emollm.data.film import CORPUS, FilmTeller
+from emollm.data.plain import plain, spoken
 from emollm.data.talk import Storyteller
 from emollm.data.written import written
 from emollm.errors import DataError
@@ -29,8 +30,10 @@ _IN_WORDS = (
     "say",
     "written",
     "chosen",
+    "plain",
 )  # tasks without a clip
-_OURS = ("say", "written", "chosen")
+_OURS = ("say", "written", "chosen", "plain")
+OWN_TEXTS = "plain"  # stands for our own texts in `words`, where other names are corpora
 SENTENCE_LABELS = {"joy": "happy", "sadness": "sad", "anger": "angry"}
 
 
@@ -40,7 +43,7 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     task: Literal[
         "recognise", "agree", "recognise-pair", "recognise-parts", "recognise-text", "recognise-dialogue", "recognise-remarks", "talk",
-        "reply", "film", "care", "feeling", "say", "written", "chosen",
+        "reply", "film", "care", "feeling", "say", "written", "chosen", "plain",
     ]  # fmt: skip
     corpora: tuple[str, ...]
     count: int = Field(ge=1)
@@ -69,7 +72,7 @@ class Mixture:
         self._drawn: list[list[Item]] = []
         self._others: list[tuple[list[Item], list[Item]]] = []
         for source in self.sources:
-            for name_ in (*source.corpora, *source.faces, *source.voices, *source.words):
+            for name_ in (n for n in (*source.corpora, *source.faces, *source.voices, *source.words) if n != OWN_TEXTS):
                 self._items.setdefault(name_, corpus.items(name_, split))
             count = max(1, round(source.count * shrink))
             self._drawn.append(tasks.draw(self._all(source.corpora), count, source.balance, self._rng) if source.corpora else [])
@@ -148,6 +151,8 @@ class Mixture:
             return [texts.feeling(i, rng) for i in tasks.draw(pool, count, 0.5, rng)]
         if source.task == "chosen":
             return chosen(count, rng)
+        if source.task == "plain":
+            return plain(count, rng)
         return written(count, rng) if source.task == "written" else [texts.say(rng) for _ in range(count)]
 
     def _agreeing(self, found: Sequence[Seen], options: dict[str, list[str]], heads: Mapping[str, tasks.Head]) -> list[tasks.Sample]:
@@ -190,8 +195,12 @@ class Mixture:
 
     def _sentences(self, corpora: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for item in self._all(corpora):
+        for item in self._all([c for c in corpora if c != OWN_TEXTS]):
             label = SENTENCE_LABELS.get(item.label or "", item.label or "")
             if item.text and 15 < len(item.text) < 90:
                 found.setdefault(label, []).append(item.text)
+        if OWN_TEXTS in corpora:  # each label's texts come as often as the other corpora's together
+            for label, own in spoken().items():
+                theirs = found.setdefault(label, [])
+                theirs += self._rng.choices(own, k=max(len(own), len(theirs)))
         return found

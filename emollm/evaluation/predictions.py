@@ -76,9 +76,9 @@ def score(
         "unknown": len(joined.unknown),
         "parse_rate": round(sum(counted.read) / counted.n, 4),
         "headline": card.headline,
-        "metrics": {**_rounded(measures), "interval": [round(low, 4), round(high, 4)]},
+        "metrics": {**rounded(measures), "interval": [round(low, 4), round(high, 4)]},
         "intervals": {name: [round(v, 4) for v in pair] for name, pair in bounds.items()},
-        "floors": {name: _rounded(floor.measures) for name, floor in found.items()},
+        "floors": {name: rounded(floor.measures) for name, floor in found.items()},
         "floor_answers": {name: floor.answer for name, floor in found.items()},
         "warnings": warnings,
         "groups": groups(card, counted, joined.references),
@@ -146,7 +146,7 @@ def score_mean(card: MeanCard, answers: Path, references: Path, out: Path, *, sy
         "members": {m: r["metrics"][r["headline"]] for m, r in done.items()},
         "lacking": lacking,
         "metrics": {"mean": value, "interval": None if lacking else [round(low, 4), round(high, 4)]},
-        "floors": {name: _rounded(floor.measures) for name, floor in found.items()},
+        "floors": {name: rounded(floor.measures) for name, floor in found.items()},
         "warnings": warnings,
         "protocol": card.protocol,
         "measure": card.metric,
@@ -167,7 +167,8 @@ def _draws(of: Of, items: NDArray[np.int64], rounds: int, seed: int = 0) -> list
     return [of(rng.choice(items, len(items))) for _ in range(rounds)]
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
+def rounded(values: Mapping[str, float]) -> dict[str, float]:
+    """Measures as results.json tells them."""
     return {name: round(value, 4) for name, value in values.items()}
 
 

@@ -24,7 +24,7 @@ from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import Card
 from emollm.evaluation.log import Log
 from emollm.evaluation.metrics import concordance, confusion
-from emollm.evaluation.predictions import groups, intervals
+from emollm.evaluation.predictions import groups, intervals, rounded
 from emollm.evaluation.results import write
 from emollm.evaluation.spoil import spoil
 from emollm.evaluation.tally import tally
@@ -96,8 +96,8 @@ def evaluate(
         more["text_only"] = floor_of(card, references, alone, "the system without picture and sound")
     if len(items) > 1:
         more["shuffled_media"] = shuffled(card, references, said)
-    floors_found = _floors(card, corpus, items, rows, asker, probe_items) | {k: _rounded(f.measures) for k, f in more.items()}
-    measures = {k: round(v, 4) for k, v in made.all().items()} | _agreement([(i.extra, rows[i.id]) for i in items])
+    floors_found = _floors(card, corpus, items, rows, asker, probe_items) | {k: rounded(f.measures) for k, f in more.items()}
+    measures = rounded(made.all()) | _agreement([(i.extra, rows[i.id]) for i in items])
     bounds = {name: [round(v, 4) for v in pair] for name, pair in intervals(made.of, np.arange(made.n)).items()}
     found = {name: Floor(values, "") for name, values in floors_found.items()}
     results = {
@@ -139,10 +139,6 @@ def _said(row: Mapping[str, Any]) -> Said | None:
         return None
     answer = row.get("prediction", row["answer"])
     return Said(tuple(answer) if isinstance(answer, list) else answer, row.get("scores"))
-
-
-def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in values.items()}
 
 
 def _agreement(pairs: Sequence[tuple[Mapping[str, Any], dict[str, Any]]]) -> dict[str, float]:
@@ -275,9 +271,9 @@ def _floors(
 def _set_floors(card: Card, items: Sequence[Item], train: Sequence[Item], probe_items: int) -> dict[str, dict[str, float]]:
     """For label sets: constants and every label at once, and a classifier on words."""
     references = [_reference(card, i) for i in items]
-    found = {name: _rounded(f.measures) for name, f in blind_floors(card, references).items() if name != "shuffled_references"}
+    found = {name: rounded(f.measures) for name, f in blind_floors(card, references).items() if name != "shuffled_references"}
     if card.modality == "text" and train and probe_items:
         chosen = random.Random(0).sample(list(train), min(probe_items, len(train)))
         said = floors.text_sets([(i.text or "", _true(card, i)) for i in chosen], [i.text or "" for i in items], card.labels)
-        found["words_probe"] = _rounded(floor_of(card, references, [Said(tuple(s)) for s in said], "").measures)
+        found["words_probe"] = rounded(floor_of(card, references, [Said(tuple(s)) for s in said], "").measures)
     return found

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emollm.errors import DataError
+from emollm.running import runs
 from emollm.synth import captions
 from emollm.synth.clip import Script, Settings, film, sound_of, truth_of, write_script
 from emollm.synth.render import Picture
@@ -72,18 +73,8 @@ def _sweep(out: Path) -> None:
     for folder in (out / "clips", out / "truth"):
         for part in folder.glob(".*-*.*"):
             process = next((p for p in part.name.split(".")[2:] if p.isdigit()), None)
-            if process is not None and not _alive(int(process)):
+            if process is not None and not runs(int(process)):
                 part.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _name(settings: Settings, number: int) -> str:

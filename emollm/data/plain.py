@@ -1,0 +1,145 @@
+"""Plain answers: what somebody says, what they mean by it, and a short answer that meets just that.
+
+A very small model gets the mood of what it is told right more often than its details. So texts are labelled by what is meant (a loss, a
+relief, a mishap, a wish for words to say, ...), and the answer to learn is drawn from the pool of that meaning (prompts/plain.toml), beside
+one of another meaning, which it is to be likelier than. Texts lie in instruct_data/plain (a line: `turns`, `meaning`, `about`) and in
+instruct_data/chosen, whose lines have a meaning too; meaning "other" keeps the answer that was written for it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from emollm.data.chosen import Choice
+from emollm.data.chosen import fault_of as choice_fault
+from emollm.data.conversation import Turn
+from emollm.data.prompts import pools
+from emollm.data.tasks import Sample
+from emollm.data.written import ROLES, read_lines, turns_of
+
+OTHER = "other"
+SPOKEN = {
+    "achievement": "happy", "joy": "happy", "relief": "happy", "loss": "sad", "sadness": "sad", "anger": "angry", "worry": "fear",
+    "remark": "neutral",
+}  # fmt: skip
+"""Meanings whose texts somebody in a clip might say, and the feeling they tell of."""
+SPOKEN_CHARACTERS = (12, 110)
+OWN_FAULT_SHARE = 0.5
+"""How often the worse answer is what a model once said, where that is known; else it is one for another meaning."""
+_KIN = (
+    {"achievement", "joy", "relief"},
+    {"loss", "sadness"},
+    {"sadness", "strain"},
+    {"guilt", "sadness"},
+    {"mishap", "anger"},
+    {"unsure", "worry"},
+    {"unsure", "remark"},
+    {"own_feeling", "calm_down"},
+)
+"""Meanings whose answers would do for each other, so that none is the worse one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What was said, and what was meant by it.
+
+    Attributes:
+        turns: Pairs of role and text, the user's first and last.
+        meaning: A table of prompts/plain.toml, or "other".
+        about: Words that complete "I am so sorry about ..." or its like; mostly empty.
+        better: The answer that was written for it; only "other" needs one.
+        worse: What a model once answered; empty where nothing is known.
+    """
+
+    turns: tuple[tuple[str, str], ...]
+    meaning: str
+    about: str = ""
+    better: str = ""
+    worse: str = ""
+
+
+@cache
+def meant() -> tuple[Meant, ...]:
+    """All of them, in the order of files and lines.
+
+    Raises:
+        DataError: A line that is none; the message names file, line and fault.
+    """
+
+    def made(row: Any) -> Meant:
+        return Meant(turns_of(row), row["meaning"], row.get("about", ""), row.get("better", ""), row.get("worse", ""))
+
+    named = "text with a meaning (turns, meaning, about)"
+    folders = ("plain", "chosen", "chosen/later")
+    return tuple(one for folder in folders for one in read_lines(folder, made, fault_of, named))
+
+
+def fault_of(one: Meant) -> str:
+    """What is wrong with a line; empty if nothing is."""
+    if one.meaning == OTHER:
+        return choice_fault(Choice("", one.turns, one.better, one.worse))
+    if one.meaning not in pools("plain"):
+        return f"the meaning {one.meaning!r} has no answers"
+    if one.about and "about" not in pools("plain")[one.meaning]:
+        return f"answers to {one.meaning!r} name nothing"
+    if len(one.turns) % 2 != 1 or any(role != ROLES[i % 2] for i, (role, _) in enumerate(one.turns)):
+        return "user and assistant must take turns, the user first and last"
+    return "" if all(text.strip() for _, text in one.turns) else "a turn is empty"
+
+
+def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = False) -> str:
+    """An answer to what is meant.
+
+    Args:
+        meaning: A table of prompts/plain.toml.
+        rng: Draws.
+        about: What it is about; named where it is not empty.
+        later: Whether something was said before.
+    """
+    table: Mapping[str, Any] = pools("plain")[meaning]
+    if "help" in table:
+        return str(rng.choice(table["help"]))
+    met = rng.choice(table["about"]).format(about=about) if about else rng.choice(table["meet"])
+    return f"{met} {rng.choice(table['later' if later else 'ask'])}"
+
+
+def missing(meaning: str, rng: random.Random, *, later: bool = False) -> str:
+    """An answer to something else."""
+    kin = {meaning}.union(*(kin for kin in _KIN if meaning in kin))
+    return answer(rng.choice([other for other in pools("plain") if other not in kin]), rng, later=later)
+
+
+def plain(count: int, rng: random.Random) -> list[Sample]:
+    """So many texts, each as often as the others; only the last answer is learned.
+
+    Raises:
+        DataError: See `meant`.
+    """
+    known = meant()
+    if not known:
+        return []
+    whole, rest = divmod(count, len(known))
+    return [_sample(one, rng) for one in [*(known * whole), *rng.sample(known, rest)]]
+
+
+def spoken() -> dict[str, list[str]]:
+    """First texts that tell of a feeling on their own, by the label of that feeling, written as a recogniser of speech would."""
+    found: dict[str, list[str]] = {}
+    for one in meant():
+        text = one.turns[0][1].strip()
+        if one.meaning in SPOKEN and len(one.turns) == 1 and SPOKEN_CHARACTERS[0] < len(text) < SPOKEN_CHARACTERS[1]:
+            text = text[0].upper() + text[1:]
+            found.setdefault(SPOKEN[one.meaning], []).append(text if text[-1] in ".!?" else f"{text}.")
+    return found
+
+
+def _sample(one: Meant, rng: random.Random) -> Sample:
+    later = len(one.turns) > 1
+    better = one.better if one.meaning == OTHER else answer(one.meaning, rng, about=one.about, later=later)
+    worse = one.worse if one.worse and rng.random() < OWN_FAULT_SHARE else missing(one.meaning, rng, later=later)
+    turns = (*(Turn(role, text) for role, text in one.turns), Turn("assistant", better, learn=True))  # type: ignore[arg-type]
+    return Sample(turns, worse=worse)

@@ -1,0 +1,65 @@
+import random
+import re
+from collections import Counter
+
+import pytest
+
+from emollm.data.plain import OTHER, Meant, answer, fault_of, meant, missing, plain, spoken
+from emollm.data.prompts import pools
+
+
+def test_every_meaning_has_texts_and_every_answer_is_short_and_plain():
+    known = Counter(one.meaning for one in meant())
+    assert set(known) == {*pools("plain"), OTHER}
+    assert min(known.values()) >= 40
+    for meaning in pools("plain"):
+        for seed in range(60):
+            told = answer(meaning, random.Random(seed), later=seed % 2 == 1)
+            assert 3 <= len(told.split()) <= 40, told
+            assert not re.search(r"\{|\n|\b(988|911|112)\b", told), told
+
+
+def test_what_it_is_about_is_named():
+    told = {answer("loss", random.Random(seed), about="your dog") for seed in range(20)}
+    assert all("your dog" in one for one in told)
+    assert all("{" not in one for one in told)
+
+
+def test_a_missing_answer_is_of_another_meaning():
+    own = {answer("loss", random.Random(seed)).split(".")[0] for seed in range(200)}
+    for seed in range(200):
+        assert missing("loss", random.Random(seed)).split(".")[0] not in own
+
+
+@pytest.mark.parametrize(
+    ("one", "fault"),
+    [
+        (Meant((("user", "a"),), "joyful"), "has no answers"),
+        (Meant((("user", "a"),), "joy", about="your dog"), "name nothing"),
+        (Meant((("user", "a"), ("assistant", "b")), "joy"), "user first and last"),
+        (Meant((("user", " "),), "joy"), "empty"),
+        (Meant((("user", "a"),), OTHER, better="x", worse="x"), "the same"),
+        (Meant((("user", "a"),), OTHER, better="x", worse="y"), ""),
+        (Meant((("user", "a"),), "loss", about="your dog"), ""),
+    ],
+)
+def test_faults(one, fault):
+    found = fault_of(one)
+    assert fault in found and bool(found) == bool(fault)
+
+
+def test_only_the_last_answer_is_learned_beside_one_that_it_is_to_beat():
+    samples = plain(300, random.Random(0))
+    assert len(samples) == 300
+    for sample in samples:
+        assert sample.turns[-1].learn and sum(t.learn for t in sample.turns) == 1
+        assert sample.worse and sample.worse != sample.turns[-1].text
+
+
+def test_spoken_texts_look_like_a_transcript():
+    found = spoken()
+    assert set(found) == {"happy", "sad", "angry", "fear", "neutral"}
+    for texts in found.values():
+        assert len(texts) > 50
+        for text in texts:
+            assert text[0] == text[0].upper() and text[-1] in ".!?"
