@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,10 +90,14 @@ class Desk:
 
     # -- clips
 
-    def take_uploads(self, paths: list[str] | str | None, request: gr.Request) -> Shown:
-        """Move uploads from gradio's folder into the session's."""
-        given = [paths] if isinstance(paths, str) else list(paths or [])
-        return self._take([Path(p) for p in given], request, keep_source=False)
+    def taker_from(self, source: Any) -> Callable[..., Shown]:
+        """An event that moves uploads from gradio's folder into the session's; the component they came by lets go of them."""
+
+        def take(paths: list[str] | str | None, request: gr.Request) -> Shown:
+            given = [paths] if isinstance(paths, str) else list(paths or [])
+            return {**self._take([Path(p) for p in given], request, keep_source=False), source: None}
+
+        return take
 
     def taker(self, path: Path) -> Callable[[gr.Request], Shown]:
         """An event that opens a copy of a clip which is not the user's to delete."""
@@ -156,7 +160,7 @@ class Desk:
             if now != last and time.monotonic() - told_s > TELL_EVERY_S:
                 last, told_s = now, time.monotonic()
                 yield {page.looking: now}
-            time.sleep(TICK_S)
+            wait([work], TICK_S)
         try:
             if not work.done():  # stopped: the thread ends at its next step, and nobody waits for it
                 raise _StoppedError(words("looking.stopped"))
@@ -190,9 +194,14 @@ class Desk:
         work = self._readers.submit(read_words, clip.analysis.words, self.backend, tell)
         fault = ""
         try:
-            while not work.done():
-                yield {page.looking: reading(clip.path.name, share, words)}
-                time.sleep(TELL_EVERY_S)
+            told_s = -TELL_EVERY_S
+            while not work.done() and not visit.stopping:
+                if time.monotonic() - told_s > TELL_EVERY_S:
+                    told_s = time.monotonic()
+                    yield {page.looking: reading(clip.path.name, share, words)}
+                wait([work], TICK_S)
+            if not work.done():  # stopped: the thread ends at its next line, and nobody waits for it
+                raise _StoppedError(words("words.stopped"))
             visit.learn(clip.number, replace(clip.analysis, words=work.result()))
         except Exception as error:  # noqa: BLE001  the page's one place for faults of reading
             fault = self._say(error, words)
@@ -299,8 +308,7 @@ class Desk:
 
     def _until_ready(self, visit: Visit) -> Iterator[None]:
         """Ticks while clips are looked at or the model is being loaded."""
-        while (visit.looking or visit.offered) and not visit.stopping:
-            time.sleep(TICK_S)
+        while not visit.stopping and not visit.settled(TICK_S):
             yield
         while self.backend.there(TICK_S) is None and not visit.stopping:
             yield

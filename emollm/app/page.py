@@ -182,14 +182,12 @@ class Page:
         running: list[Any] = []
 
         def opens(event: Callable[..., Any], take: Callable[..., Any], source: Any = None) -> None:
-            taken = event(take, source, [self.clip_note], **aside)
-            if source is not None:
-                taken = taken.then(lambda: None, None, source, **aside)  # the file is moved away, so its component must let go of it
+            taken = event(take, source, [self.clip_note, *([source] if source is not None else [])], **aside)
             running.append(taken.then(desk.look, None, [*clips, self.chat], **looks))
 
-        opens(self.upload.upload, desk.take_uploads, self.upload)
-        opens(self.camera.stop_recording, desk.take_uploads, self.camera)
-        opens(self.microphone.stop_recording, desk.take_uploads, self.microphone)
+        opens(self.upload.upload, desk.taker_from(self.upload), self.upload)
+        opens(self.camera.stop_recording, desk.taker_from(self.camera), self.camera)
+        opens(self.microphone.stop_recording, desk.taker_from(self.microphone), self.microphone)
         for button, path in zip(self.examples, self._examples, strict=True):
             opens(button.click, desk.taker(path))
         arrived = demo.load(desk.arrive, None, everything, **aside)

@@ -68,7 +68,7 @@ class Visit:
     stopping: bool = False
     looking: bool = False
     reading: int | None = None  # number of the clip whose words are to be read next
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Condition = field(default_factory=threading.Condition)
 
     def offer(self, source: Path, *, keep: bool) -> None:
         """Take in a copy of a clip, under an address nobody can guess; `keep` leaves the source where it is.
@@ -102,7 +102,13 @@ class Visit:
             self.counted += 1
             self.clips.append(Open(self.counted, path, analysis))
             self.chosen = (self.counted,)
+            self.lock.notify_all()
             return True
+
+    def settled(self, timeout_s: float) -> bool:
+        """Wait until every offered clip is open or refused; False if that took too long."""
+        with self.lock:
+            return self.lock.wait_for(lambda: not self.offered, timeout_s)
 
     def learn(self, number: int, analysis: Analysis) -> None:
         """More is known of a clip, if it is still open."""
@@ -114,6 +120,7 @@ class Visit:
         with self.lock:
             gone = [one for one in self.offered if path in (None, one)]
             self.offered = [one for one in self.offered if one not in gone]
+            self.lock.notify_all()
         for one in gone:
             _delete(one)
 

@@ -9,7 +9,7 @@ instruct_data/chosen, whose lines have a meaning too; meaning "other" keeps the 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -30,6 +30,8 @@ SPOKEN = {
 SPOKEN_CHARACTERS = (12, 110)
 OWN_FAULT_SHARE = 0.5
 """How often the worse answer is what a model once said, where that is known; else it is one for another meaning."""
+ECHO_SHARE = 0.3
+"""How often, later in a conversation, the worse answer is the one before it once more: the habit of plain answers."""
 _KIN = (
     {"achievement", "joy", "relief"},
     {"loss", "sadness"},
@@ -81,7 +83,7 @@ def meant() -> tuple[Meant, ...]:
 def fault_of(one: Meant) -> str:
     """What is wrong with a line; empty if nothing is."""
     if one.meaning == OTHER:
-        return choice_fault(Choice("", one.turns, one.better, one.worse))
+        return choice_fault(Choice("", one.turns, one.better, one.worse or "(nothing)"))
     if one.meaning not in pools("plain"):
         return f"the meaning {one.meaning!r} has no answers"
     if one.about and "about" not in pools("plain")[one.meaning]:
@@ -91,7 +93,7 @@ def fault_of(one: Meant) -> str:
     return "" if all(text.strip() for _, text in one.turns) else "a turn is empty"
 
 
-def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = False) -> str:
+def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = False, said: str = "") -> str:
     """An answer to what is meant.
 
     Args:
@@ -99,12 +101,17 @@ def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = F
         rng: Draws.
         about: What it is about; named where it is not empty.
         later: Whether something was said before.
+        said: All that the assistant said before, of which no sentence is said again if there is another one.
     """
     table: Mapping[str, Any] = pools("plain")[meaning]
+
+    def drawn(pool: Sequence[str]) -> str:
+        return str(rng.choice([one for one in pool if one not in said] or [*pool]))
+
     if "help" in table:
-        return str(rng.choice(table["help"]))
-    met = rng.choice(table["about"]).format(about=about) if about else rng.choice(table["meet"])
-    return f"{met} {rng.choice(table['later' if later else 'ask'])}"
+        return drawn(table["help"])
+    met = drawn(table["about"]).format(about=about) if about else drawn(table["meet"])
+    return f"{met} {drawn(table['later' if later else 'ask'])}"
 
 
 def missing(meaning: str, rng: random.Random, *, later: bool = False) -> str:
@@ -138,8 +145,12 @@ def spoken() -> dict[str, list[str]]:
 
 
 def _sample(one: Meant, rng: random.Random) -> Sample:
-    later = len(one.turns) > 1
-    better = one.better if one.meaning == OTHER else answer(one.meaning, rng, about=one.about, later=later)
-    worse = one.worse if one.worse and rng.random() < OWN_FAULT_SHARE else missing(one.meaning, rng, later=later)
+    said = [text for role, text in one.turns if role == "assistant"]
+    later = bool(said)
+    better = one.better if one.meaning == OTHER else answer(one.meaning, rng, about=one.about, later=later, said=" ".join(said))
+    if said and rng.random() < ECHO_SHARE:
+        worse = said[-1]
+    else:
+        worse = one.worse if one.worse and rng.random() < OWN_FAULT_SHARE else missing(one.meaning, rng, later=later)
     turns = (*(Turn(role, text) for role, text in one.turns), Turn("assistant", better, learn=True))  # type: ignore[arg-type]
     return Sample(turns, worse=worse)

@@ -58,9 +58,7 @@ def player(analysis: Analysis, address: str, words: Words) -> str:
         screen = f'<img class="em-media" src="{source}" alt="{escape(words("clip.picture"), quote=True)}">{boxes}'
         return f'<figure class="em-stage" {_people(analysis, words)}><div class="em-screen">{screen}</div></figure>'
     tag = "audio" if analysis.kind == "audio" else "video"
-    media = (
-        f'<{tag} class="em-media" src="{source}" playsinline preload="auto" aria-label="{escape(words("clip.yours"), quote=True)}"></{tag}>'
-    )
+    media = f'<{tag} class="em-media" src="{source}" playsinline aria-label="{escape(words("clip.yours"), quote=True)}"></{tag}>'
     if tag == "audio":
         curve = analysis.voice is not None and analysis.voice.curve is not None
         shapes = sound(analysis.voice, max(analysis.duration_s, 0.1)) if curve and analysis.voice is not None else ""

@@ -102,8 +102,8 @@ def test_reading_words_can_be_stopped(browser: Any, running: Running, monkeypatc
     page.press("[data-do=read]")
     page.shows("#emollm-looking", "Reading the words of sample_joy.mp4")
     page.press(".em-halt")
-    running.backend.gate.set()
     page.shows("#emollm-clip-note", "Stopped; the words were not read.")
+    running.backend.gate.set()
     assert "words:" not in page.text(".em-sides") and page.all("[data-do=read]"), "it can be asked for again"
 
 

@@ -25,6 +25,14 @@ def test_what_it_is_about_is_named():
     assert all("{" not in one for one in told)
 
 
+def test_no_sentence_is_said_twice():
+    said = "I am so sorry. How are you holding up today?"
+    for seed in range(100):
+        told = answer("loss", random.Random(seed), later=True, said=said)
+        assert not told.startswith("I am so sorry. ") and "holding up today" not in told
+    assert answer("loss", random.Random(0), later=True, said=" ".join(pools("plain")["loss"]["meet"]))
+
+
 def test_a_missing_answer_is_of_another_meaning():
     own = {answer("loss", random.Random(seed)).split(".")[0] for seed in range(200)}
     for seed in range(200):
@@ -54,6 +62,7 @@ def test_only_the_last_answer_is_learned_beside_one_that_it_is_to_beat():
     for sample in samples:
         assert sample.turns[-1].learn and sum(t.learn for t in sample.turns) == 1
         assert sample.worse and sample.worse != sample.turns[-1].text
+    assert any(len(s.turns) > 2 and s.worse == s.turns[-3].text for s in samples), "an echo is among the worse ones"
 
 
 def test_spoken_texts_look_like_a_transcript():
