@@ -1,9 +1,11 @@
+import json
 import random
 import re
 from collections import Counter
 
 import pytest
 
+from emollm import catalog
 from emollm.data.plain import OTHER, Meant, answer, fault_of, meant, missing, plain, spoken
 from emollm.data.prompts import pools
 
@@ -72,3 +74,17 @@ def test_spoken_texts_look_like_a_transcript():
         assert len(texts) > 50
         for text in texts:
             assert text[0] == text[0].upper() and text[-1] in ".!?"
+
+
+def test_no_text_is_near_a_test_dialogue():
+    def words(text):
+        return frozenset(re.findall(r"[a-z']+", text.lower()))
+
+    lines = (catalog.folder("eval") / "dialogues.jsonl").read_text("utf-8").splitlines()
+    asked = {words(turn["say"]) for line in lines for turn in json.loads(line)["turns"]}
+    asked = {one for one in asked if len(one) > 3}
+    assert len(asked) > 100
+    for one in meant():
+        said = words(one.turns[-1][1])
+        if len(one.turns) == 1 and len(said) > 3:
+            assert not any(len(said & other) >= 0.75 * len(said | other) for other in asked), one
