@@ -86,8 +86,6 @@ def fault_of(one: Meant) -> str:
         return choice_fault(Choice("", one.turns, one.better, one.worse or "(nothing)"))
     if one.meaning not in pools("plain"):
         return f"the meaning {one.meaning!r} has no answers"
-    if one.about and "about" not in pools("plain")[one.meaning]:
-        return f"answers to {one.meaning!r} name nothing"
     if len(one.turns) % 2 != 1 or any(role != ROLES[i % 2] for i, (role, _) in enumerate(one.turns)):
         return "user and assistant must take turns, the user first and last"
     return "" if all(text.strip() for _, text in one.turns) else "a turn is empty"
@@ -99,7 +97,7 @@ def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = F
     Args:
         meaning: A table of prompts/plain.toml.
         rng: Draws.
-        about: What it is about; named where it is not empty.
+        about: What it is about; named in a first answer where there are sentences that can.
         later: Whether something was said before.
         said: All that the assistant said before, of which no sentence is said again if there is another one.
     """
@@ -110,7 +108,8 @@ def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = F
 
     if "help" in table:
         return drawn(table["help"])
-    met = drawn(table["about"]).format(about=about) if about else drawn(table["meet"])
+    named = about and not later and "about" in table
+    met = drawn(table["about"]).format(about=about) if named else drawn(table["meet"])
     return f"{met} {drawn(table['later' if later else 'ask'])}"
 
 

@@ -18,6 +18,7 @@ from emollm.data.reply import help_for, missing, reply
 from emollm.data.tasks import FER_VOTES, Sample, in_sequence, join, quieter
 
 CLEAR_SHARE = 0.65
+NEUTRAL_WORDS = 0.4  # share of clips in which what is said tells nothing, or a model finds that words always fit
 _ASKED = (
     "face", "voice", "words", "words_fit", "agree", "one_word", "when", "signs", "sure", "why", "reply", "help", "people",
     "diagnosis", "identity", "correct",
@@ -159,7 +160,7 @@ class Storyteller:
         if self._rng.random() < 0.2:
             return None, None
         mood = KIN.get(mood, mood)
-        if self._rng.random() < 0.25 or not self._sentences.get(mood):
+        if self._rng.random() < NEUTRAL_WORDS or not self._sentences.get(mood):
             mood = "neutral"
         if not self._sentences.get(mood):
             return None, None
