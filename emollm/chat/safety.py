@@ -85,6 +85,20 @@ def asks_about_me(text: str) -> bool:
     return _ME.search(text) is not None
 
 
+_ABLE = re.compile(
+    r"^(?:(?:hi|hello|hey|ok(?:ay)?|so|and|well)[\s,.!]+)*(?:"
+    r"what\s+(?:all\s+)?(?:can|do)\s+(?:yo)?u\s+(?:actually\s+|even\s+)?do(?:\s+(?:for\s+me|here|exactly))?"
+    r"|how\s+can\s+(?:yo)?u\s+help(?:\s+me)?|what\s+are\s+(?:yo)?u(?:\s+(?:for|good\s+for|able\s+to\s+do))?"
+    r"|what\s+is\s+this(?:\s+(?:app|program|page|thing))?(?:\s+for)?|how\s+does\s+this\s+work)\s*(?:then|exactly)?\s*[?.!]*$",
+    re.IGNORECASE,
+)
+
+
+def asks_what_it_can(text: str) -> bool:
+    """Whether the whole message asks what this program is for: a fact, not to be made up."""
+    return _ABLE.search(text.strip()) is not None
+
+
 _NOBODY = re.compile(
     r"\b(?:who|whom|nobody|no\s?one|anyone|alone|call|phone|number|help\s+me|niemand\w*|anrufen|allein|ingen|alene|ringe)\b", re.IGNORECASE
 )
@@ -106,6 +120,8 @@ def begin(messages: Sequence[Message]) -> str:
         return str(pools("dialogue")["answer"]["me"][0])
     if asks_about_data(messages[-1].text):
         return str(pools("dialogue")["answer"]["data"][0])
+    if asks_what_it_can(messages[-1].text):
+        return str(pools("dialogue")["answer"]["able"][0])
     return no_judgement() if asks_judgement(messages) else ""
 
 

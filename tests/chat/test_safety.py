@@ -6,7 +6,7 @@ import pytest
 
 from emollm.build import build
 from emollm.chat.local import LocalBackend
-from emollm.chat.safety import asks_about_data, asks_about_me, asks_judgement, begin, help_first, in_crisis
+from emollm.chat.safety import asks_about_data, asks_about_me, asks_judgement, asks_what_it_can, begin, help_first, in_crisis
 from emollm.data.prompts import pools
 from emollm.values import Message, Sampling
 
@@ -186,3 +186,21 @@ def test_nobody_is_told_that_this_is_a_person(text):
 )
 def test_other_questions_are_left_to_the_model(text):
     assert not asks_about_me(text) and begin([Message("user", text)]) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["what can you do?", "Hello! What can you do for me?", "so what can u do", "What are you?", "how can you help me", "What is this app for?"]
+)
+def test_what_it_can_is_told(text):
+    assert asks_what_it_can(text) and "tell you which emotions" in begin([Message("user", text)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what can you do when a friend dies", "What can you do about a boss like that?", "what are you seeing in the face?", "What is this feeling?",
+        "how can you help her", "What can I do?",
+    ],
+)  # fmt: skip
+def test_other_questions_are_the_models(text):
+    assert not asks_what_it_can(text) and begin([Message("user", text)]) == ""
