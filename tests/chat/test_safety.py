@@ -189,7 +189,15 @@ def test_other_questions_are_left_to_the_model(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["what can you do?", "Hello! What can you do for me?", "so what can u do", "What are you?", "how can you help me", "What is this app for?"]
+    "text",
+    [
+        "what can you do?",
+        "Hello! What can you do for me?",
+        "so what can u do",
+        "What are you?",
+        "how can you help me",
+        "What is this app for?",
+    ],
 )
 def test_what_it_can_is_told(text):
     assert asks_what_it_can(text) and "tell you which emotions" in begin([Message("user", text)])
@@ -198,8 +206,8 @@ def test_what_it_can_is_told(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "what can you do when a friend dies", "What can you do about a boss like that?", "what are you seeing in the face?", "What is this feeling?",
-        "how can you help her", "What can I do?",
+        "what can you do when a friend dies", "What can you do about a boss like that?", "what are you seeing in the face?",
+        "What is this feeling?", "how can you help her", "What can I do?",
     ],
 )  # fmt: skip
 def test_other_questions_are_the_models(text):
