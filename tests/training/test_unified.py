@@ -144,7 +144,7 @@ def test_what_cannot_be_trained_is_told(tmp_path):
     with pytest.raises(DataError, match="give the folder those begin in with --media"):
         train("nano-emox", "toy", None, tmp_path / "out", samples=[file])
     with pytest.raises(
-        RecipeError, match="the stages perception, conversation, agreement, words, company, practice name no unified mixture"
+        RecipeError, match="the stages perception, conversation, agreement, words, company, practice, plain name no unified"
     ):
         train("emollm", "toy", None, tmp_path / "out", samples=[file], media=tmp_path)
     with pytest.raises(DataError, match=r"misses 2 corpora in .*m3ed; make it with `emollm data build m3ed"):
