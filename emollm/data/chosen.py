@@ -14,7 +14,7 @@ from typing import Any
 
 from emollm.data.conversation import Turn
 from emollm.data.tasks import Sample
-from emollm.data.written import ROLES, read_lines, turns_of
+from emollm.data.written import ROLES, evenly, read_lines, turns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,7 @@ def chosen(count: int, rng: random.Random) -> list[Sample]:
     known = choices()
     if not known:
         return []
-    whole, rest = divmod(count, len(known))
-    drawn = [*(known * whole), *rng.sample(known, rest)]
+    drawn = evenly(known, count, rng)
     return [
         Sample((*(Turn(role, text) for role, text in c.turns), Turn("assistant", c.better, learn=True)), worse=c.worse)  # type: ignore[arg-type]
         for c in drawn

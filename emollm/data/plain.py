@@ -19,7 +19,7 @@ from emollm.data.chosen import fault_of as choice_fault
 from emollm.data.conversation import Turn
 from emollm.data.prompts import pools
 from emollm.data.tasks import Sample
-from emollm.data.written import ROLES, read_lines, turns_of
+from emollm.data.written import ROLES, evenly, read_lines, turns_of
 
 OTHER = "other"
 SPOKEN = {
@@ -128,8 +128,7 @@ def plain(count: int, rng: random.Random) -> list[Sample]:
     known = meant()
     if not known:
         return []
-    whole, rest = divmod(count, len(known))
-    return [_sample(one, rng) for one in [*(known * whole), *rng.sample(known, rest)]]
+    return [_sample(one, rng) for one in evenly(known, count, rng)]
 
 
 def spoken() -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -78,6 +78,12 @@ def fault_of(talk: Talk) -> str:
     return "" if all(text.strip() for _, text in talk.turns) else "a turn is empty"
 
 
+def evenly(known: Sequence[T], count: int, rng: random.Random) -> list[T]:
+    """So many of them, each as often as the others but for the rest, which is drawn. `known` is not empty."""
+    whole, rest = divmod(count, len(known))
+    return [*([*known] * whole), *rng.sample(known, rest)]
+
+
 def written(count: int, rng: random.Random) -> list[Sample]:
     """So many conversations, each as often as the others; every answer in them is learned.
 
@@ -87,6 +93,5 @@ def written(count: int, rng: random.Random) -> list[Sample]:
     known = talks()
     if not known:
         return []
-    whole, rest = divmod(count, len(known))
-    drawn = [*(known * whole), *rng.sample(known, rest)]
+    drawn = evenly(known, count, rng)
     return [Sample(tuple(Turn(role, text, learn=role == "assistant") for role, text in talk.turns)) for talk in drawn]  # type: ignore[arg-type]

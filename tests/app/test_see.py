@@ -91,7 +91,9 @@ def test_words_are_read_when_that_is_asked_for(browser: Any, running: Running, m
     page.answered("It begins at 3.0 seconds.")
 
 
-def test_reading_words_can_be_stopped(browser: Any, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def reading_that_waits(browser: Any, running: Running, monkeypatch: pytest.MonkeyPatch) -> Page:
+    """A page whose clip's words are being read until the gate of the backend is opened."""
+
     def wait(_messages: Any, labels: Any) -> dict[str, float]:
         assert running.backend.gate.wait(PATIENCE_S)
         return dict.fromkeys(labels, 1.0)
@@ -101,6 +103,11 @@ def test_reading_words_can_be_stopped(browser: Any, running: Running, monkeypatc
     page.open(JOY)
     page.press("[data-do=read]")
     page.shows("#emollm-looking", "Reading the words of sample_joy.mp4")
+    return page
+
+
+def test_reading_words_can_be_stopped(browser: Any, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = reading_that_waits(browser, running, monkeypatch)
     page.press(".em-halt")
     page.shows("#emollm-clip-note", "Stopped; the words were not read.")
     running.backend.gate.set()
@@ -108,15 +115,7 @@ def test_reading_words_can_be_stopped(browser: Any, running: Running, monkeypatc
 
 
 def test_a_clip_that_comes_while_words_are_read_is_not_lost(browser: Any, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    def wait(_messages: Any, labels: Any) -> dict[str, float]:
-        assert running.backend.gate.wait(PATIENCE_S)
-        return dict.fromkeys(labels, 1.0)
-
-    monkeypatch.setattr(running.backend, "score", wait)
-    page = Page(browser, running)
-    page.open(JOY)
-    page.press("[data-do=read]")
-    page.shows("#emollm-looking", "Reading the words of sample_joy.mp4")
+    page = reading_that_waits(browser, running, monkeypatch)
     page.upload(SAMPLES / "sample_sad.mp4")
     wait_for(lambda: any("sample_sad" in name for name in running.clips()), "the second clip was not taken in")
     running.backend.gate.set()
