@@ -81,7 +81,7 @@ def fault_of(talk: Talk) -> str:
 def evenly(known: Sequence[T], count: int, rng: random.Random) -> list[T]:
     """So many of them, each as often as the others but for the rest, which is drawn. `known` is not empty."""
     whole, rest = divmod(count, len(known))
-    return [*([*known] * whole), *rng.sample(known, rest)]
+    return [*known] * whole + rng.sample(known, rest)
 
 
 def written(count: int, rng: random.Random) -> list[Sample]:
