@@ -1,8 +1,8 @@
 """Plain answers: what somebody says, what they mean by it, and a short answer that meets just that.
 
 A very small model gets the mood of what it is told right more often than its details. So texts are labelled by what is meant (a loss, a
-relief, a mishap, a wish for words to say, ...), and the answer to learn is drawn from the pool of that meaning (prompts/plain.toml), beside
-one of another meaning, which it is to be likelier than. Texts lie in instruct_data/plain (a line: `turns`, `meaning`, `about`) and in
+relief, a mishap, a wish for words to say, ...), and the answer to learn is drawn from the pool of that meaning (prompts/plain.toml), now
+and then beside one that it is to be likelier than. Texts lie in instruct_data/plain (a line: `turns`, `meaning`, `about`) and in
 instruct_data/chosen, whose lines have a meaning too; meaning "other" keeps the answer that was written for it.
 """
 
@@ -29,7 +29,9 @@ SPOKEN = {
 """Meanings whose texts somebody in a clip might say, and the feeling they tell of."""
 SPOKEN_CHARACTERS = (12, 110)
 OWN_FAULT_SHARE = 0.5
-"""How often the worse answer is what a model once said, where that is known; else it is one for another meaning."""
+"""How often the worse answer is what a model once said, where that is known."""
+OTHER_SHARE = 0.25
+"""How often the worse answer is one for another meaning, where no model's own fault is known: it costs as much as a second text."""
 ECHO_SHARE = 0.3
 """How often, later in a conversation, the worse answer is the one before it once more: the habit of plain answers."""
 _KIN = (
@@ -146,9 +148,14 @@ def _sample(one: Meant, rng: random.Random) -> Sample:
     said = [text for role, text in one.turns if role == "assistant"]
     later = bool(said)
     better = one.better if one.meaning == OTHER else answer(one.meaning, rng, about=one.about, later=later, said=" ".join(said))
-    if said and rng.random() < ECHO_SHARE:
-        worse = said[-1]
-    else:
-        worse = one.worse if one.worse and rng.random() < OWN_FAULT_SHARE else missing(one.meaning, rng, later=later)
     turns = (*(Turn(role, text) for role, text in one.turns), Turn("assistant", better, learn=True))  # type: ignore[arg-type]
-    return Sample(turns, worse=worse)
+    return Sample(turns, worse=_worse(one, said, rng))
+
+
+def _worse(one: Meant, said: Sequence[str], rng: random.Random) -> str:
+    """What not to answer: the last answer again, what a model said, one for another meaning, or (mostly) nothing that is named."""
+    if said and rng.random() < ECHO_SHARE:
+        return said[-1]
+    if one.worse and rng.random() < OWN_FAULT_SHARE:
+        return one.worse
+    return missing(one.meaning, rng, later=bool(said)) if rng.random() < OTHER_SHARE else ""

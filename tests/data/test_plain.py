@@ -61,12 +61,24 @@ def test_faults(one, fault):
     assert fault in found and bool(found) == bool(fault)
 
 
-def test_only_the_last_answer_is_learned_beside_one_that_it_is_to_beat():
+def test_the_first_word_tells_the_meaning():
+    first = {
+        meaning: {re.match(r"\w+", s)[0] for pool in ("meet", "about", "help") for s in table.get(pool, ())}
+        for meaning, table in pools("plain").items()
+    }
+    for one, words in first.items():
+        for other, others in first.items():
+            if one != other and {one, other} != {"loss", "sadness"}:
+                assert not words & others, (one, other)
+
+
+def test_only_the_last_answer_is_learned_now_and_then_beside_one_that_it_is_to_beat():
     samples = plain(300, random.Random(0))
     assert len(samples) == 300
     for sample in samples:
         assert sample.turns[-1].learn and sum(t.learn for t in sample.turns) == 1
-        assert sample.worse and sample.worse != sample.turns[-1].text
+        assert sample.worse != sample.turns[-1].text
+    assert 30 < sum(bool(s.worse) for s in samples) < 270
     assert any(len(s.turns) > 2 and s.worse == s.turns[-3].text for s in samples), "an echo is among the worse ones"
 
 
