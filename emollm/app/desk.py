@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -48,6 +48,14 @@ class _StoppedError(EmollmError):
     """The user stopped an analysis; raised out of its progress callback."""
 
 
+@dataclass
+class _Look:
+    """A clip that is being measured."""
+
+    work: Future[Any]
+    progress: tuple[float, str] = (0.0, "")
+
+
 class Desk:
     """The events of a page. `page` is set once the page is laid out."""
 
@@ -57,6 +65,7 @@ class Desk:
         self.backend = backend
         self._visits = visits
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="emollm-look")
+        self._begun: dict[Path, _Look] = {}  # by the event that took a clip in, before the one that looks at it has come
 
     # -- coming and going
 
@@ -116,7 +125,23 @@ class Desk:
                 visit.offer(path, keep=keep_source)
             except EmollmError as error:
                 fault = words.fault(str(error), error.code)
+        with visit.lock:  # the next event, which shows how it goes, comes a tenth of a second later
+            if visit.offered and not visit.looking and visit.offered[0] not in self._begun:
+                visit.stopping = False
+                self._begun[visit.offered[0]] = self._begin(visit.offered[0], visit)
         return {self.page.clip_note: note(fault, alert=True)}
+
+    def _begin(self, path: Path, visit: Visit) -> _Look:
+        words = self._words(visit)
+
+        def tell(share: float, doing: str) -> None:
+            if visit.stopping or path not in visit.offered:
+                raise _StoppedError(words("looking.stopped"))
+            look.progress = (share, doing)
+
+        look = _Look(Future())
+        look.work = self._readers.submit(self.backend.analyze, path, tell)
+        return look
 
     def look(self, request: gr.Request) -> Iterator[Shown]:
         """Measure the offered clips one after another; one that cannot be read is dropped, and what is open stays."""
@@ -125,7 +150,9 @@ class Desk:
         with visit.lock:
             if visit.looking or not visit.offered:
                 return
-            visit.looking, visit.stopping = True, False
+            visit.looking = True
+            if visit.offered[0] not in self._begun:  # else who pressed stop meant this clip
+                visit.stopping = False
         page, epoch = self.page, visit.epoch
         try:
             while visit.offered:
@@ -145,18 +172,11 @@ class Desk:
     def _look_at(self, path: Path, visit: Visit) -> Generator[Shown, None, str]:
         """Returns what went wrong, in words for the user; empty if nothing did."""
         words, page = self._words(visit), self.page
-        progress: tuple[float, str] = (0.0, "")
-
-        def tell(share: float, doing: str) -> None:
-            if visit.stopping or path not in visit.offered:
-                raise _StoppedError(words("looking.stopped"))
-            nonlocal progress
-            progress = (share, doing)
-
-        work: Future[Any] = self._readers.submit(self.backend.analyze, path, tell)
-        last, told_s = "", 0.0
+        look = self._begun.pop(path, None) or self._begin(path, visit)
+        work, last, told_s = look.work, "", 0.0
         while not work.done() and not visit.stopping and path in visit.offered:
-            now = looking(path.name, progress[1], progress[0], words, waiting=not self.backend.state().ready)
+            share, doing = look.progress
+            now = looking(path.name, doing, share, words, waiting=not self.backend.state().ready)
             if now != last and time.monotonic() - told_s > TELL_EVERY_S:
                 last, told_s = now, time.monotonic()
                 yield {page.looking: now}
@@ -430,6 +450,8 @@ class Desk:
     def _drop(self, visit: Visit) -> None:
         """Let the backend forget what it measured in a session's clips; an answer under way is stopped first, for it holds the backend."""
         visit.stop()
+        for path in visit.offered:
+            self._begun.pop(path, None)
         for clip in visit.clips:
             if clip.path.is_file():
                 self.backend.forget(clip.path)

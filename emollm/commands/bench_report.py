@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from emollm import markdown
 from emollm.errors import EmollmError
 
 PACKAGES = ("torch", "transformers", "openvino", "av", "fastapi", "uvicorn", "llama_cpp_python")
@@ -34,17 +35,15 @@ class Report:
 
     def markdown(self, before: Report | None = None) -> str:
         """A table; with an earlier report also its medians and how many times as large the new ones are."""
-        head = f"| measure | median of {len(self.runs)} | lowest | highest |" + (" before | ratio |" if before is not None else "")
-        lines = [head, "| --- | --- | --- | --- |" + (" --- | --- |" if before is not None else "")]
+        head = ("measure", f"median of {len(self.runs)}", "lowest", "highest", *(("before", "ratio") if before is not None else ()))
+        rows: list[tuple[object, ...]] = []
         earlier = before.medians if before is not None else {}
         for name, value in self.medians.items():
             low, high = min(run[name] for run in self.runs), max(run[name] for run in self.runs)
-            line = f"| {name.replace('_', ' ')} | {value} | {low:.3f} | {high:.3f} |"
-            if before is not None:
-                old = earlier.get(name)
-                line += f" {'' if old is None else old} | {f'{value / old:.2f}' if old else ''} |"
-            lines.append(line)
-        return "\n".join(lines)
+            old = earlier.get(name)
+            beside = ("" if old is None else old, f"{value / old:.2f}" if old else "") if before is not None else ()
+            rows.append((name.replace("_", " "), value, f"{low:.3f}", f"{high:.3f}", *beside))
+        return markdown.table(head, rows)
 
     def json(self) -> str:
         """Everything."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emollm import markdown
 from emollm.commands.annotate import annotate
 from emollm.commands.mix import mix
 from emollm.commands.open_corpus import open_corpus, show
@@ -105,14 +106,14 @@ def table() -> str:
     """The readers as a Markdown table, with what of each is unverified."""
     from emollm.data import reader_specs
 
-    rows = ["| reader | splits | tasks | languages | licence | source |", "| --- | --- | --- | --- | --- | --- |"]
+    rows = []
     doubts = []
     for name in reader_specs.names():
         reader = reader_specs.load_reader(name)
-        cells = (f"`{name}`", _splits(reader), _tasks(reader), ", ".join(reader.languages) or "-", reader.licence, reader.source)
-        rows.append(f"| {' | '.join(cells)} |")
+        rows.append((f"`{name}`", _splits(reader), _tasks(reader), ", ".join(reader.languages) or "-", reader.licence, reader.source))
         doubts += [f"- `{name}`: {doubt}" for doubt in reader_specs.unverified(name)]
-    return "\n".join([*rows, "", f"Unverified, as the readers' own files say ({len(doubts)}):", "", *doubts, ""])
+    found = markdown.table(("reader", "splits", "tasks", "languages", "licence", "source"), rows)
+    return "\n".join([found, "", f"Unverified, as the readers' own files say ({len(doubts)}):", "", *doubts, ""])
 
 
 def _splits(reader: Reader) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emollm import markdown
+
 if TYPE_CHECKING:
     from emollm.model.sizes import Sizes
     from emollm.recipe import Recipe
@@ -81,19 +83,15 @@ def page(recipes: list[Recipe]) -> str:
 
 
 def _overview(recipes: list[Recipe]) -> str:
-    rows = [
-        "| system | source | tokens a clip | language model (full) | learns, full | learns, mini | stages |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for recipe in recipes:
         full, mini = sizes_of(recipe, "full"), sizes_of(recipe, "mini")
         tokens = sum(s.projector.tokens for s in recipe.streams if s.projector is not None)
         llm = recipe.scales["full"].llm.weights if "full" in recipe.scales else "-"
-        rows.append(
-            f"| [{recipe.name}](#{recipe.name}) | {recipe.source} | {tokens} | {llm} | {_learns(full)} | {_learns(mini)} | "
-            f"{', '.join(s.name for s in recipe.stages)} |"
-        )
-    return "\n".join(rows) + "\n"
+        named = f"[{recipe.name}](#{recipe.name})"
+        rows.append((named, recipe.source, tokens, llm, _learns(full), _learns(mini), ", ".join(s.name for s in recipe.stages)))
+    head = ("system", "source", "tokens a clip", "language model (full)", "learns, full", "learns, mini", "stages")
+    return markdown.table(head, rows) + "\n"
 
 
 def _learns(counted: Sizes | None) -> str:
@@ -103,14 +101,13 @@ def _learns(counted: Sizes | None) -> str:
 def _section(recipe: Recipe) -> str:
     lines = [f"## {recipe.name}\n", f"{recipe.summary[0].upper()}{recipe.summary[1:]}. Source: {recipe.source}.\n"]
     counted = {scale: found for scale in PAGE_SCALES if (found := sizes_of(recipe, scale)) is not None}
-    lines.append("| stream | reads | bridge | tokens | " + " | ".join(f"size, {scale}" for scale in counted) + " |")
-    lines.append("| --- | --- | --- | --- |" + " --- |" * len(counted))
+    streams: list[tuple[object, ...]] = []
     for stream in recipe.streams:
         reads = f"{stream.fuser} over {', '.join(stream.fuse)}" if stream.fuse else f"{stream.feature}"
         bridge = stream.projector.kind if stream.projector is not None else "none: read by others"
         own = [millions(found.projectors.get(stream.name, 0) + found.fusers.get(stream.name, 0)) for found in counted.values()]
-        lines.append(f"| {stream.name} | {reads} | {bridge} | {stream.projector.tokens if stream.projector else 0} | {' | '.join(own)} |")
-    lines.append("")
+        streams.append((stream.name, reads, bridge, stream.projector.tokens if stream.projector else 0, *own))
+    lines += [markdown.table(("stream", "reads", "bridge", "tokens", *(f"size, {scale}" for scale in counted)), streams), ""]
     for scale, found in counted.items():
         spec = recipe.scales[scale]  # type: ignore[index]
         encoders = ", ".join(f"{n} = {e if isinstance(e, str) else f'{e.kind} ({e.weights})'}" for n, e in spec.encoders.items())
@@ -118,18 +115,13 @@ def _section(recipe: Recipe) -> str:
             f"- **{scale}**: language model {spec.llm.weights} ({millions(found.llm)}), LoRA of rank {spec.llm.lora_rank} on "
             f"{', '.join(spec.llm.lora_targets)} ({millions(found.lora)}); encoders: {encoders}."
         )
-    lines += [
-        "",
-        "| stage | learns from | parameters that learn | " + " | ".join(counted) + " | rate | passes |",
-        "| --- | --- | --- |" + " --- |" * len(counted) + " --- | --- |",
-    ]
+    stages: list[tuple[object, ...]] = []
     for stage in recipe.stages:
-        sizes = " | ".join(millions(found.stages[stage.name]) for found in counted.values())
+        sizes = [millions(found.stages[stage.name]) for found in counted.values()]
         learns_from = f"{stage.data or 'labelled features'}{f'; {stage.unified}' if stage.unified else ''}"
-        lines.append(
-            f"| {stage.name} | {learns_from} | {', '.join(f'`{t}`' for t in stage.train)} | {sizes} | "
-            f"{stage.learning_rate:g} | {stage.epochs:g} |"
-        )
+        learns = ", ".join(f"`{t}`" for t in stage.train)
+        stages.append((stage.name, learns_from, learns, *sizes, f"{stage.learning_rate:g}", f"{stage.epochs:g}"))
+    lines += ["", markdown.table(("stage", "learns from", "parameters that learn", *counted, "rate", "passes"), stages)]
     for title, values in (("Published", recipe.published), ("Measured by us at mini, on val", recipe.measured)):
         if values:
             lines += ["", f"{title}: " + "; ".join(f"{name} {value}" for name, value in values.items()) + "."]

@@ -106,7 +106,7 @@ class Storyteller:
         rng = self._rng
         label = face.item.label or "neutral"
         other = second_reading(face)
-        shares = shares or ((26, 34, 16, 12, 16, 2) if self._voices else (30, 66, 0, 0, 0, 4))
+        shares = shares or ((24, 30, 14, 10, 20, 2) if self._voices else (30, 66, 0, 0, 0, 4))
         shape = rng.choices(("picture", "sequence", "pair", "clash", "voice", "nothing"), shares)[0]
         if shape == "nothing":
             duration = rng.uniform(1, 20)

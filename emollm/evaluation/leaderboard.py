@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emollm import markdown
 from emollm.evaluation.published import MISSING, Column, Published, beside, load_published
 
 Table = tuple[str, Sequence[str], list[Sequence[str]]]  # title, head, body
@@ -57,11 +58,12 @@ def page(tables: Sequence[Published] | None = None) -> str:
             lines[-1] += "  "
             lines.append(f"Ours: {', '.join(dict.fromkeys(ours)) + ', above.' if ours else 'not measured, the data is not at hand.'}")
         named = [f"{c.name} ({f'`{c.card}`, {c.measure}' if c.card else 'not scored here'})" for c in table.columns]
-        lines += ["", f"| system | {' | '.join(named)} |", "| --- |" + " --- |" * len(named)]
         best = [max((v for v in column if v != MISSING), default=MISSING) for column in zip(*table.rows.values(), strict=True)]
-        for system, row in table.rows.items():
-            shown = [_cell(v, top, c, table) for v, top, c in zip(row, best, table.columns, strict=True)]
-            lines.append(f"| {system} | {' | '.join(shown)} |")
+        rows = [
+            (system, *(_cell(v, top, c, table) for v, top, c in zip(row, best, table.columns, strict=True)))
+            for system, row in table.rows.items()
+        ]
+        lines += ["", markdown.table(("system", *named), rows)]
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from emollm import markdown
 from emollm.errors import DataError
 from emollm.evaluation.blind import warnings_of
 from emollm.evaluation.blind_texts import Floor
@@ -226,23 +227,21 @@ def _correlation(m: Floats) -> Floats:
 def measures_table(results: dict[str, Any]) -> str:
     """Results as Markdown, as in docs/results.md."""
     m = results["metrics"]
-    lines = [f"| measure ({results['n']} clips) | found |", "| --- | --- |"]
+    rows: list[tuple[str, str]] = []
     if "units_correlation" in m:
-        lines.append(
-            f"| facial units, mean correlation over {len(m['units'])} units, {m['unit_frames']} frames | {m['units_correlation']:.3f} |"
-        )
+        what = f"facial units, mean correlation over {len(m['units'])} units, {m['unit_frames']} frames"
+        rows.append((what, f"{m['units_correlation']:.3f}"))
         order = sorted(m["units"].items(), key=lambda row: -row[1])
-        lines.append("| of each unit | " + ", ".join(f"{name} {value:.2f}" for name, value in order) + " |")
+        rows.append(("of each unit", ", ".join(f"{name} {value:.2f}" for name, value in order)))
     if "pose_error_degrees" in m:
-        lines.append("| head pose, mean error in degrees | " + ", ".join(f"{k} {v:.1f}" for k, v in m["pose_error_degrees"].items()) + " |")
-    lines.append("| who speaks, stretches of speech | " + ", ".join(f"{v} {k}" for k, v in m["speakers"].items()) + " |")
+        rows.append(("head pose, mean error in degrees", ", ".join(f"{k} {v:.1f}" for k, v in m["pose_error_degrees"].items())))
+    rows.append(("who speaks, stretches of speech", ", ".join(f"{v} {k}" for k, v in m["speakers"].items())))
     if "words" in m:
         w = m["words"]
-        lines.append(
-            f"| word starts ({w['matched']} words heard right) | median {w['median_s']:.2f} s, 90 % within {w['ninetieth_s']:.2f} s |"
+        rows.append(
+            (f"word starts ({w['matched']} words heard right)", f"median {w['median_s']:.2f} s, 90 % within {w['ninetieth_s']:.2f} s")
         )
     if "main_character" in m:
-        lines.append(f"| main character, clips with several people | {m['main_character']['right']} of {m['main_character']['clips']} |")
-    if results.get("slices"):
-        lines += ["", slices_table(results["slices"])]
-    return "\n".join(lines)
+        rows.append(("main character, clips with several people", f"{m['main_character']['right']} of {m['main_character']['clips']}"))
+    found = markdown.table((f"measure ({results['n']} clips)", "found"), rows)
+    return f"{found}\n\n{slices_table(results['slices'])}" if results.get("slices") else found

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from emollm import markdown
 from emollm.evaluation.blind import warnings_of
 from emollm.evaluation.blind_texts import Floor
 from emollm.evaluation.cards import SceneCard
@@ -148,12 +149,12 @@ def evaluate_scenes(
 
 def scenes_table(results: dict[str, Any]) -> str:
     """Results as a Markdown table, as in docs/results.md."""
-    lines = ["| case | scenes | faces | missed | false | switches | main character right |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    rows = []
     for name, row in {**results["cases"], "all": results["all"]}.items():
         missed = f"{row['missed']} ({row['missed_share']:.1%})" if row["faces"] else "-"
         main = f"{row['main']} of {row['with_main']}" if row["with_main"] else "-"
-        lines.append(f"| {name} | {row['scenes']} | {row['faces']} | {missed} | {row['false']} | {row['switches']} | {main} |")
-    return "\n".join(lines)
+        rows.append((name, row["scenes"], row["faces"], missed, row["false"], row["switches"], main))
+    return markdown.table(("case", "scenes", "faces", "missed", "false", "switches", "main character right"), rows)
 
 
 def score_scenes(

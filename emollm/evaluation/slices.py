@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from emollm import markdown
 from emollm.evaluation.comparison import bounds
 from emollm.evaluation.metrics import draws, middle
 
@@ -87,14 +88,13 @@ def _gap(groups: Mapping[str, Sequence[Measured]], units: set[str]) -> dict[str,
 
 def slices_table(found: Mapping[str, Mapping[str, Any]]) -> str:
     """Groups as a Markdown table."""
-    lines = ["| group | people | correlation at equal expression | 95 % interval |", "| --- | --- | --- | --- |"]
+    rows: list[tuple[object, ...]] = []
     for kind, row in found.items():
         for value, g in row["groups"].items():
             span = f"{g['interval'][0]:.3f} to {g['interval'][1]:.3f}" if "interval" in g else "-"
-            lines.append(f"| {kind} {value} | {g['n']} | {g['correlation']:.3f} | {span} |")
+            rows.append((f"{kind} {value}", g["n"], f"{g['correlation']:.3f}", span))
         if row["gap"]:
             gap = row["gap"]
-            lines.append(
-                f"| {kind}: {gap['best']} - {gap['worst']} | | {gap['value']:.3f} | {gap['interval'][0]:.3f} to {gap['interval'][1]:.3f} |"
-            )
-    return "\n".join(lines)
+            span = f"{gap['interval'][0]:.3f} to {gap['interval'][1]:.3f}"
+            rows.append((f"{kind}: {gap['best']} - {gap['worst']}", "", f"{gap['value']:.3f}", span))
+    return markdown.table(("group", "people", "correlation at equal expression", "95 % interval"), rows)

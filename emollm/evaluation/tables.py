@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from emollm import catalog
+from emollm import catalog, markdown
 from emollm.evaluation.cards import Card, GroupCard, MeanCard, PairCard, ReferenceCard, SupportCard, TalkCard, load_card
 
 
@@ -29,34 +29,31 @@ def listing() -> str:
 
 def answers_table(results: Sequence[Mapping[str, Any]]) -> str:
     """Scores of files of answers as a Markdown table."""
-    lines = [
-        "| card | n | missing | parse rate | measure | score (95 % interval) | majority | best constant | list all | shuffled |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for r in results:
         key, bounds = r["headline"], r["metrics"]["interval"]
         score = f"**{r['metrics'][key]:.3f}** ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds else "-"
         found = [r["floors"].get(name, {}).get(key) for name in ("majority", "best_constant", "list_all")]
         found.append((r["floors"].get("shuffled_references") or r["floors"].get("another_caption") or {}).get(key))
         rate = f"{r['parse_rate']:.3f}" if "parse_rate" in r else "-"
-        floors = " | ".join("-" if f is None else f"{f:.3f}" for f in found)
-        lines.append(f"| {r['card']} | {r['n']} | {r.get('missing', '-')} | {rate} | {key} | {score} | {floors} |")
-    return "\n".join(lines)
+        rows.append((r["card"], r["n"], r.get("missing", "-"), rate, key, score, *map(_known, found)))
+    blind = ("majority", "best constant", "list all", "shuffled")
+    return markdown.table(("card", "n", "missing", "parse rate", "measure", "score (95 % interval)", *blind), rows)
 
 
 def table(results: Sequence[Mapping[str, Any]]) -> str:
     """Results as a Markdown table, as in docs/results.md."""
-    lines = [
-        "| card | split | n | measure | score (95 % interval) | majority | text only | shuffled media | probe |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for r in results:
         key = r["headline"]
         low, high = r["metrics"]["interval"]
         named = (("majority", "best_constant"), ("text_only",), ("shuffled_media",), ("probe", "words_probe", "measured"))
         found = [next((r["floors"][n][key] for n in names if key in r["floors"].get(n, {})), None) for names in named]
-        floors = " | ".join("-" if f is None else f"{f:.3f}" for f in found)
-        lines.append(
-            f"| {r['card']} | {r['split']} | {r['n']} | {key} | **{r['metrics'][key]:.3f}** ({low:.3f} to {high:.3f}) | {floors} |"
-        )
-    return "\n".join(lines)
+        score = f"**{r['metrics'][key]:.3f}** ({low:.3f} to {high:.3f})"
+        rows.append((r["card"], r["split"], r["n"], key, score, *map(_known, found)))
+    blind = ("majority", "text only", "shuffled media", "probe")
+    return markdown.table(("card", "split", "n", "measure", "score (95 % interval)", *blind), rows)
+
+
+def _known(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

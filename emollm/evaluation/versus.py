@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from emollm import markdown
 from emollm.errors import DataError, EmollmError
 from emollm.evaluation.answers import reference, said
 from emollm.evaluation.cards import Scored, load_card
@@ -106,14 +107,10 @@ def _asked(row: dict[str, Any]) -> dict[str, Any]:
 
 def table(done: Sequence[Versus]) -> str:
     """Differences as a Markdown table."""
-    lines = [
-        "| card | measure | n both answered | left out | first | second | first - second (95 % interval) | p |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for v in done:
         d = v.difference
-        lines.append(
-            f"| {v.card} | {v.headline} | {v.n} | {v.left_out} | {v.first:.3f} | {v.second:.3f} "
-            f"| **{d.value:+.3f}** ({d.low:+.3f} to {d.high:+.3f}) | {d.p:.3f} |"
-        )
-    return "\n".join(lines)
+        span = f"**{d.value:+.3f}** ({d.low:+.3f} to {d.high:+.3f})"
+        rows.append((v.card, v.headline, v.n, v.left_out, f"{v.first:.3f}", f"{v.second:.3f}", span, f"{d.p:.3f}"))
+    head = ("card", "measure", "n both answered", "left out", "first", "second", "first - second (95 % interval)", "p")
+    return markdown.table(head, rows)

@@ -16,6 +16,7 @@ from emollm.data.tasks import Sample
 from emollm.model.emotion_model import EmotionModel
 from emollm.model.groups import train_only
 from emollm.recipe import Stage
+from emollm.training.interrupt import Interrupt
 from emollm.training.logs import TaskLosses, watchers
 from emollm.training.ranks import is_first, processes
 
@@ -172,6 +173,9 @@ def fit(
 
     Returns:
         What Trainer measured: train_loss, train_runtime and so on.
+
+    Raises:
+        KeyboardInterrupt: A signal asked to end; a checkpoint of the last step is in `out`.
     """
     train_only(model, stage.train)
     arguments = TrainingArguments(
@@ -208,12 +212,14 @@ def fit(
         accelerator_config={"dispatch_batches": False},  # each process reads for itself: batches of two lengths cannot be joined
     )
     out.mkdir(parents=True, exist_ok=True)
-    callbacks = [_Tell(report), *(watchers(out) if is_first() else ()), *more]
+    interrupt = Interrupt()
+    callbacks = [_Tell(report), *(watchers(out) if is_first() else ()), *more, interrupt]
     if watched is not None and stage.patience:
         callbacks.append(EarlyStoppingCallback(stage.patience))
     trainer = _AdapterTrainer(
         model=model, args=arguments, train_dataset=data, eval_dataset=watched, data_collator=collate, callbacks=callbacks
     )
     trainer.remove_callback(PrinterCallback)
-    result = trainer.train(resume_from_checkpoint=last)
+    with interrupt:
+        result = trainer.train(resume_from_checkpoint=last)
     return {k: float(v) for k, v in result.metrics.items()}

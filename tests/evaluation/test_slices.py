@@ -9,7 +9,7 @@ def test_only_units_that_moved_in_every_group_count():
     assert found["units"] == 1  # the nose moved in one group only
     assert found["groups"]["dark"] == {"n": 4, "correlation": 0.8, "interval": [0.8, 0.8]}
     assert found["gap"] == {"best": "light", "worst": "dark", "value": 0.1, "interval": [0.1, 0.1]}
-    assert "| skin: light - dark | | 0.100 |" in slices_table(slices(people))
+    assert "| skin: light - dark |  | 0.100 |" in slices_table(slices(people))
 
 
 def test_a_unit_counts_once_however_often_it_moved():

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from emollm import markdown
 from emollm.evaluation.results import found_in, rewrite, samples_of
 
 Kind = Literal["clues", "emotion"]
@@ -71,10 +72,10 @@ def _mean(values: Sequence[int | None]) -> float:
 
 def overlap_table(found: Sequence[Mapping[str, Any]]) -> str:
     """Overlaps as a Markdown table."""
-    lines = ["| card | judge | n | clues | emotion | of another answer | failed |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    rows = []
     for r in found:
         other = r.get("another_answer")
         floor = f"{other['clues']:.2f}, {other['emotion']:.2f}" if other else "-"
         failed = f"{r['failed']} of {2 * r['n']}"
-        lines.append(f"| {r['card']} | {r['judge']} | {r['n']} | {r['clues']:.2f} | {r['emotion']:.2f} | {floor} | {failed} |")
-    return "\n".join(lines)
+        rows.append((r["card"], r["judge"], r["n"], f"{r['clues']:.2f}", f"{r['emotion']:.2f}", floor, failed))
+    return markdown.table(("card", "judge", "n", "clues", "emotion", "of another answer", "failed"), rows)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from emollm import markdown
 from emollm.evaluation.captions import common
 from emollm.evaluation.comparison import cohen_kappa, exact_agreement
 from emollm.evaluation.events import Movement, movements
@@ -125,14 +126,11 @@ def _scores(judged: Sequence[Judged]) -> dict[str, float]:
 
 def judged_table(found: Sequence[Mapping[str, Any]]) -> str:
     """Scores by a judge as a Markdown table."""
-    lines = [
-        "| card | judge | n | tem | content | autodq | contradicted | failed verdicts | agreement with the rules | kappa |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    measures = ("tem", "content", "autodq", "contradicted")
+    rows = []
     for r in found:
         same = r["agreement"]
-        lines.append(
-            f"| {r['card']} | {r['judge']} | {r['n']} | {r['tem']:.3f} | {r['content']:.3f} | {r['autodq']:.3f} | {r['contradicted']:.3f} "
-            f"| {r['failed_verdicts']} of {r['verdicts']} | {same['percent']:.1f} % of {same['n']} | {same['kappa']:.2f} |"
-        )
-    return "\n".join(lines)
+        failed = f"{r['failed_verdicts']} of {r['verdicts']}"
+        scores = (f"{r[name]:.3f}" for name in measures)
+        rows.append((r["card"], r["judge"], r["n"], *scores, failed, f"{same['percent']:.1f} % of {same['n']}", f"{same['kappa']:.2f}"))
+    return markdown.table(("card", "judge", "n", *measures, "failed verdicts", "agreement with the rules", "kappa"), rows)
