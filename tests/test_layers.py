@@ -6,7 +6,7 @@ from pathlib import Path
 import emollm
 
 ROOT = Path(emollm.__file__).parent
-BASE = {"values", "units", "errors", "lazy", "quiet", "processor", "catalog", "recipe", "running", "__init__"}
+BASE = {"values", "units", "markdown", "errors", "lazy", "quiet", "processor", "catalog", "recipe", "running", "__init__"}
 # room -> rooms it may import
 ALLOWED = {
     "private": {"running"},

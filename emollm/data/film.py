@@ -330,7 +330,7 @@ class FilmTeller:
         return self._of(self._talk["evidence"]["voice_cues"], cues=_listed(nouns)) if nouns and self._rng.random() < 0.5 else ""
 
     def _words(self, view: ClipView, shown: Sequence[tuple[float, str]], mood: str | None) -> str:
-        if not view.words or self._rng.random() < 0.4:
+        if not view.words:
             return ""
         names = {name for _, name in shown}
         if mood is None or mood == "neutral" or mood not in NOUNS:
