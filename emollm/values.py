@@ -187,6 +187,7 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     repetition_penalty: float = 1.1
+    sentence_penalty: float = 8.0  # by how much a sentence of an earlier answer is less likely, where no clip is talked about; 1 is off
     schema: str | None = None  # JSON text of a JSON schema that the reply must follow; None for free text
     logprobs: int = 0  # how many of the likeliest tokens are told with each token written
     deadline_s: float | None = None  # from the call to the last token; beyond it the reply ends with an error

@@ -251,7 +251,11 @@ class LocalBackend:
             reply.finish_reason, reply.usage = "cancelled", Usage(0, 0)
             return
         first_s = 0.0
-        stream = self._engine.write(prompt.embeds, prompt.owners, sampling, due=due, since=prompt.since, cancelled=lambda: reply.cancelled)
+        # A clip is asked about again to be told the same again.
+        earlier = () if any(m.clips for m in messages) else tuple(m.text for m in messages if m.role == "assistant")
+        stream = self._engine.write(
+            prompt.embeds, prompt.owners, sampling, due=due, since=prompt.since, cancelled=lambda: reply.cancelled, earlier=earlier
+        )
         try:
             if begun:
                 first_s = time.perf_counter() - began

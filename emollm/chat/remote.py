@@ -141,7 +141,7 @@ class RemoteBackend:
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if "emollm" in self._model:  # other endpoints refuse what they do not know
-            body["repetition_penalty"] = sampling.repetition_penalty
+            body |= {"repetition_penalty": sampling.repetition_penalty, "sentence_penalty": sampling.sentence_penalty}
         return body
 
     def _pieces(self, lines: Iterator[str], reply: Reply) -> Iterator[str]:

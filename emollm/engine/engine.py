@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from emollm.engine.again import Again
 from emollm.engine.choose import Chosen, choose
 from emollm.engine.grammar import Grammars
 from emollm.engine.jobs import Prompt, Scoring, Writing
@@ -67,6 +68,7 @@ class Engine:
         due: float | None = None,
         since: float | None = None,
         cancelled: Callable[[], bool] | None = None,
+        earlier: Sequence[str] = (),
     ) -> Stream:
         """Begin a reply.
 
@@ -77,6 +79,7 @@ class Engine:
             due: When the reply must be complete, on the monotonic clock.
             since: When the prompt began to be put together; what was forgotten after that is not kept. Now if None.
             cancelled: Asked at every step whether the reader is gone.
+            earlier: Answers whose sentences had better not be said again.
 
         Raises:
             BackendError: If too many wait (`server_busy`), or the schema cannot be followed.
@@ -84,7 +87,8 @@ class Engine:
         matcher = self._grammars.matcher(sampling.schema) if sampling.schema is not None else None
         stream = Stream(cancelled)
         speech = Speech(self._tokenizer, sampling.stop)
-        self.scheduler.submit(Writing(self._prompt(embeds, owners, due, since), stream, sampling, speech, self._end_id, matcher))
+        again = Again(self._tokenizer, earlier) if earlier and matcher is None else None
+        self.scheduler.submit(Writing(self._prompt(embeds, owners, due, since), stream, sampling, speech, self._end_id, matcher, again))
         return stream
 
     def score(

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from emollm.engine.again import Again
 from emollm.engine.core import Core, Work
 from emollm.engine.grammar import Matcher
 from emollm.engine.prefixes import Owner
@@ -97,14 +98,23 @@ class Job(ABC):
 class Writing(Job):
     """A reply."""
 
-    def __init__(self, prompt: Prompt, stream: Stream, sampling: Sampling, speech: Speech, end_id: int, matcher: Matcher | None) -> None:
+    def __init__(
+        self,
+        prompt: Prompt,
+        stream: Stream,
+        sampling: Sampling,
+        speech: Speech,
+        end_id: int,
+        matcher: Matcher | None,
+        again: Again | None = None,
+    ) -> None:
         super().__init__(prompt, sampling.max_new_tokens)
         self.stream = stream
         self._sampling = sampling
         self._speech = speech
         self._end_id = end_id
         self._matcher = matcher
-        self._sampler = Sampler(sampling)
+        self._sampler = Sampler(sampling, again)
         self._written: list[int] = []
         self._choices: list[TokenChoice] = []
         self._first_s = 0.0

@@ -5,6 +5,7 @@ The repetition penalty sees generated tokens only: a prompt of embeddings has no
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from emollm.engine.again import Again
 from emollm.values import Sampling
 
 
@@ -25,10 +27,11 @@ class TokenChoice:
 
 
 class Sampler:
-    """Draws tokens of one reply."""
+    """Draws tokens of one reply, which had better not repeat sentences of `again`."""
 
-    def __init__(self, sampling: Sampling) -> None:
+    def __init__(self, sampling: Sampling, again: Again | None = None) -> None:
         self._sampling = sampling
+        self._again = again
         seed = sampling.seed if sampling.seed is not None else random.SystemRandom().getrandbits(63)
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -47,6 +50,9 @@ class Sampler:
             old = scores[ids]
             scores = scores.clone()
             scores[ids] = torch.where(old < 0, old * s.repetition_penalty, old / s.repetition_penalty)
+        if self._again is not None and s.sentence_penalty != 1 and (said := self._again.following(written)):
+            scores = scores.clone()
+            scores[sorted(said)] -= math.log(s.sentence_penalty)
         if allowed is not None:
             scores = scores.masked_fill(~allowed, float("-inf"))
         if s.temperature <= 0:

@@ -11,7 +11,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,8 +79,9 @@ class VllmEngine(Engine):
         due: float | None = None,
         since: float | None = None,
         cancelled: Callable[[], bool] | None = None,
+        earlier: Sequence[str] = (),
     ) -> Stream:
-        """See Engine. What the other side keeps read it finds by content, so owners are not told to it."""
+        """See Engine. What the other side keeps read it finds by content, so owners are not told to it; of earlier answers it cannot be told."""
         if sampling.schema is not None:
             self._grammars.matcher(sampling.schema)  # refuses what cannot be followed, in the words of every engine
         prompt = self._prompt(embeds, owners, due, since)

@@ -190,6 +190,9 @@ class ChatRequest(Conversation):
     seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     stop: Stop | None = Field(None, description="one string, or up to four")
     repetition_penalty: float | None = Field(None, ge=1, le=2, allow_inf_nan=False, description="an extension, as in vLLM")
+    sentence_penalty: float | None = Field(
+        None, ge=1, le=1000, allow_inf_nan=False, description="an extension; 1 lets answers repeat themselves"
+    )
     user: str | None = Field(None, description="ignored, and never logged")
     n: int | None = Field(None, ge=1, description="how many answers; with a seed, the second is drawn with seed + 1, and so on")
     logprobs: bool | None = Field(None, description="log-probabilities of tokens; streamed, they come with the last chunk of a choice")
@@ -253,6 +256,7 @@ class ChatRequest(Conversation):
             seed=self.seed,
             stop=tuple(text for text in stop if text),
             repetition_penalty=usual.repetition_penalty if self.repetition_penalty is None else self.repetition_penalty,
+            sentence_penalty=usual.sentence_penalty if self.sentence_penalty is None else self.sentence_penalty,
             schema=self.schema_text(),
             logprobs=max(1, self.top_logprobs or 0) if self.logprobs else 0,
         )

@@ -57,6 +57,16 @@ def test_prefix_is_reused_and_changes_nothing(toy):
     assert cold.text() == warm_text and cold.timings_s["reused_positions"] == 0
 
 
+def test_earlier_answers_are_avoided_where_no_clip_is_talked_about(toy, monkeypatch):
+    seen = []
+    write = toy.engine.write
+    monkeypatch.setattr(toy.engine, "write", lambda *given, **named: seen.append(named["earlier"]) or write(*given, **named))
+    for clips in ((), (SAMPLES / "sample_joy.mp4",)):
+        talk = [Message("user", "One?", clips), Message("assistant", "Oh. I see."), Message("user", "Two?")]
+        toy.reply(talk, Sampling(max_new_tokens=2)).text()
+    assert seen == [("Oh. I see.",), ()]
+
+
 def test_another_clip_is_never_mistaken_for_the_last(toy):
     texts = {}
     for name in ("joy", "sad"):

@@ -56,6 +56,21 @@ def test_stop_strings_length_and_cancel(pair):
     assert list(pieces) == [] and left.finish_reason == "cancelled"
 
 
+def test_penalties_arrive():
+    heard = []
+
+    class Listening(EchoBackend):
+        def reply(self, messages, sampling):
+            heard.append(sampling)
+            return super().reply(messages, sampling)
+
+    with served(Listening()) as url:
+        remote = RemoteBackend(url)
+        remote.reply([Message("user", "hello")], Sampling(repetition_penalty=1.3, sentence_penalty=2.5)).text()
+        remote.close()
+    assert (heard[0].repetition_penalty, heard[0].sentence_penalty) == (1.3, 2.5)
+
+
 def test_faults_come_back_as_ours(pair, tmp_path):
     _, remote = pair
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
@@ -119,7 +134,7 @@ def test_a_foreign_endpoint_chats_but_neither_scores_nor_measures(foreign, clips
     server, remote = foreign
     assert (remote.system, remote.scale) == ("other-7b", "remote")
     assert remote.reply([Message("user", "well")], Sampling()).text() == "Hi you"
-    assert "repetition_penalty" not in server.asked[0][1]
+    assert not {"repetition_penalty", "sentence_penalty"} & set(server.asked[0][1])
     for refused in (lambda: remote.score([Message("user", "x")], ["a"]), lambda: remote.analyze(clips_folder / "video.mp4")):
         with pytest.raises(BackendError, match="needs an emollm server"):
             refused()
