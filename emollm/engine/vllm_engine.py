@@ -81,7 +81,7 @@ class VllmEngine(Engine):
         cancelled: Callable[[], bool] | None = None,
         earlier: Sequence[str] = (),
     ) -> Stream:
-        """See Engine. What the other side keeps read it finds by content, so owners are not told to it, and of earlier answers it cannot be."""
+        """See Engine. What the other side keeps read it finds by content, so it is not told owners; earlier answers it cannot be told."""
         if sampling.schema is not None:
             self._grammars.matcher(sampling.schema)  # refuses what cannot be followed, in the words of every engine
         prompt = self._prompt(embeds, owners, due, since)
