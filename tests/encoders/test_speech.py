@@ -41,6 +41,20 @@ def test_windows_written_down_together_say_what_they_say_alone(whisper):
     assert starts == sorted(starts)
 
 
+def test_a_window_that_is_cut_short_keeps_what_it_has_and_leaves_its_neighbours_alone(whisper, monkeypatch):
+    """Every window is written once: what transformers would go on with is sound, which it is not given here."""
+    sound = decode_clip(SAMPLES / "sample_joy.mp4").audio
+    write = whisper._model.generate
+    monkeypatch.setattr(whisper._model, "generate", lambda **named: write(**{**named, "max_new_tokens": 14}))
+    whole, quiet = (whisper.encode(s, len(sound) / 16000)[-1] for s in (sound, np.concatenate([sound[:40000], np.zeros_like(sound[40000:])])))
+    seconds = len(sound) / 16000
+    for states in ((whole, quiet), (quiet, whole), (whole,)):
+        told = whisper.transcribe([Spoken(state, seconds, 0.0, seconds) for state in states], language="en")
+        texts = [t.text for t in told]
+        assert len(texts) == len(states) and all("did not expect" in text for text in texts), texts
+        assert all(text.count("expect") == 1 for text in texts), texts
+
+
 def test_time_stamps_are_parsed():
     found = _segments("<|startoftranscript|><|en|><|0.00|> Hello there.<|1.40|><|1.60|> Bye.<|endoftext|>", 10.0, 14.0)
     assert [(s.start_s, s.end_s, s.text) for s in found] == [(10.0, 11.4, "Hello there."), (11.6, 14.0, "Bye.")]
