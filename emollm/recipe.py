@@ -96,6 +96,7 @@ class ScaleSpec(_Frozen):
 class Reinforcement(_Frozen):
     """How a stage of method "grpo" rewards and weighs."""
 
+    reward: Literal["label", "meaning"] = "label"  # the label is named; or the answer begins as those to what was meant do
     utility: Literal["plain", "released", "lifecycle"] = "lifecycle"
     questions: int = Field(default=4, ge=1)  # of one step
     group: int = Field(default=8, ge=2)  # answers to each

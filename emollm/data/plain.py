@@ -8,10 +8,13 @@ instruct_data/chosen, whose lines have a meaning too; meaning "other" keeps the 
 
 from __future__ import annotations
 
+import operator
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from emollm.data.chosen import Choice
@@ -34,6 +37,7 @@ OTHER_SHARE = 0.25
 """How often the worse answer is one for another meaning, where no model's own fault is known: it costs as much as a second text."""
 ECHO_SHARE = 0.3
 """How often, later in a conversation, the worse answer is the one before it once more: the habit of plain answers."""
+_FIRST = re.compile(r"\w+")
 _KIN = (
     {"achievement", "joy", "relief"},
     {"loss", "sadness"},
@@ -113,6 +117,33 @@ def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = F
     named = about and not later and "about" in table
     met = drawn(table["about"]).format(about=about) if named else drawn(table["meet"])
     return f"{met} {drawn(table['later' if later else 'ask'])}"
+
+
+def meanings_of(said: str) -> frozenset[str]:
+    """Meanings whose answers begin as this one does, which may be cut short; none where not even the first word is theirs."""
+    said = said.strip()
+    begun = _FIRST.match(said)
+    found: dict[str, tuple[int, int]] = {}
+    for opening, meaning in _openings():
+        first = _FIRST.match(opening)
+        if begun and first and (begun[0] == first[0] or (begun[0] == said and first[0].startswith(said))):
+            alike = _alike(opening.split(), said.split()), _alike(opening, said)
+            found[meaning] = max(found.get(meaning, (0, 0)), alike)
+    return frozenset(meaning for meaning, alike in found.items() if alike == max(found.values()))
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items are the same from the beginning on."""
+    return sum(1 for _ in takewhile(bool, map(operator.eq, one, other)))
+
+
+@cache
+def _openings() -> tuple[tuple[str, str], ...]:
+    """All first sentences of the pools, as far as nothing is put in, with their meanings."""
+    parts = ("meet", "about", "help")
+    return tuple(
+        (text.split("{")[0], meaning) for meaning, table in pools("plain").items() for part in parts for text in table.get(part, ())
+    )
 
 
 def missing(meaning: str, rng: random.Random, *, later: bool = False) -> str:

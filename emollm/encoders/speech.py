@@ -147,7 +147,7 @@ class Whisper:
             max_new_tokens=min(200, 24 + round(8 * max(w.seconds for w in spoken))),
             do_sample=False,
             num_beams=1,
-            # Else transformers goes on after a window's last time stamp, with sound it was not given: it writes the same words again, or fails.
+            # Else transformers goes on behind a window's last time stamp with sound it was not given: it repeats itself, or fails.
             force_unique_generate_call=True,
             stopping_criteria=[self._past(torch.tensor([min(w.seconds, w.spoken_until_s) for w in spoken]))],
         )

@@ -1,11 +1,12 @@
-"""A stage of reinforcement: labelled samples become questions, and a right answer is one that names the label."""
+"""A stage of reinforcement: samples become questions, and a right answer is one that names the label, or meets what was meant."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from emollm.data.conversation import PromptBuilder
+from emollm.data.plain import meanings_of
 from emollm.data.prompts import ADJECTIVES, NOUNS
 from emollm.data.tasks import Sample
 from emollm.errors import RecipeError
@@ -39,6 +40,15 @@ def reward_of(wanted: str, answer: str) -> float:
     label = SAME.get(wanted, wanted)
     known = SAME if label in SAME.values() else {**SAME, wanted.lower(): wanted.lower()}
     return overlap(answer, [label], known)
+
+
+def meaning_reward(wanted: str, answer: str) -> float:
+    """1 for an answer that begins as those to the wanted answer's meaning do, a share of it where others begin so too."""
+    goal, found = meanings_of(wanted), meanings_of(answer)
+    return len(goal & found) / len(goal | found) if goal | found else 0.0
+
+
+REWARDS: dict[str, Callable[[str, str], float]] = {"label": reward_of, "meaning": meaning_reward}
 
 
 def run_reinforcement(
@@ -83,7 +93,7 @@ def run_reinforcement(
         policy,
         Rounds(sorted(questions), utility, seed=seed),
         utility,
-        lambda name, text: reward_of(wanted[name], text),
+        lambda name, text: REWARDS[how.reward](wanted[name], text),
         course,
         out,
         resume=resume,

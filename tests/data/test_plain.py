@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from emollm import catalog
-from emollm.data.plain import OTHER, Meant, answer, fault_of, meant, missing, plain, spoken
+from emollm.data.plain import OTHER, Meant, answer, fault_of, meanings_of, meant, missing, plain, spoken
 from emollm.data.prompts import pools
 
 
@@ -70,6 +70,15 @@ def test_the_first_word_tells_the_meaning():
         for other, others in first.items():
             if one != other and {one, other} != {"loss", "sadness"}:
                 assert not words & others, (one, other)
+
+
+def test_an_answer_tells_its_meaning_however_short_it_is_cut():
+    for meaning, table in pools("plain").items():
+        for text in [*table.get("meet", ()), *table.get("about", ()), *table.get("help", ())]:
+            assert meanings_of(text.format(about="your dog")) == {meaning}, text
+    assert meanings_of("Congrat") == {"achievement"} and meanings_of(" No wonder") == {"anger"}
+    assert meanings_of("I am so") == {"loss"} and meanings_of("I am") == {"loss", "sadness"}
+    assert meanings_of("") == meanings_of("Perhaps.") == meanings_of("Nothing") == set()
 
 
 def test_only_the_last_answer_is_learned_now_and_then_beside_one_that_it_is_to_beat():

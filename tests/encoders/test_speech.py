@@ -46,7 +46,9 @@ def test_a_window_that_is_cut_short_keeps_what_it_has_and_leaves_its_neighbours_
     sound = decode_clip(SAMPLES / "sample_joy.mp4").audio
     write = whisper._model.generate
     monkeypatch.setattr(whisper._model, "generate", lambda **named: write(**{**named, "max_new_tokens": 14}))
-    whole, quiet = (whisper.encode(s, len(sound) / 16000)[-1] for s in (sound, np.concatenate([sound[:40000], np.zeros_like(sound[40000:])])))
+    whole, quiet = (
+        whisper.encode(s, len(sound) / 16000)[-1] for s in (sound, np.concatenate([sound[:40000], np.zeros_like(sound[40000:])]))
+    )
     seconds = len(sound) / 16000
     for states in ((whole, quiet), (quiet, whole), (whole,)):
         told = whisper.transcribe([Spoken(state, seconds, 0.0, seconds) for state in states], language="en")

@@ -1,5 +1,7 @@
 """The model itself learns from rewards at toy scale: tokens say which label is wanted, rewards say when it was named."""
 
+import json
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from emollm.data.tasks import Sample
 from emollm.errors import RecipeError
 from emollm.recipe import Reinforcement, Stage
 from emollm.training.grpo.language import LanguagePolicy, Question
-from emollm.training.reinforce import questions_of, reward_of, run_reinforcement
+from emollm.training.reinforce import meaning_reward, questions_of, reward_of, run_reinforcement
 
 
 def sample(number, label):
@@ -25,6 +27,12 @@ SAMPLES = [sample(k, ("happy", "sad")[k % 2]) for k in range(8)]
 def test_a_right_answer_names_the_label_and_no_other():
     assert reward_of("happy", "happy") == 1.0 == reward_of("happy", "They look happy.") == reward_of("fear", "afraid")
     assert reward_of("happy", "happy or sad") == 0.5 and reward_of("happy", "neutral") == 0.0 == reward_of("happy", "")
+
+
+def test_a_right_answer_begins_as_those_to_what_was_meant():
+    wanted = "I am so sorry, that is very hard. I am here to listen."
+    assert meaning_reward(wanted, "I am so sorry.") == 1.0 and meaning_reward(wanted, "I am") == 0.5
+    assert meaning_reward(wanted, "How lovely!") == 0.0 == meaning_reward(wanted, "Who?") == meaning_reward("Hm.", "Hm.")
 
 
 def test_only_samples_with_one_answer_are_questions():
@@ -80,6 +88,9 @@ def test_a_stage_learns_from_rewards(tmp_path):
         parts.model.train(), parts.prompts, questions, stage, tmp_path, resume=False, report=lambda *row: told.append(row)
     )
     assert measured["questions"] == 8 and measured["answers"] == 4 * 2 * 16 and len(told) == 4
+    logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
+    assert [row["reward"] for row in logged] == pytest.approx([reward for _, _, reward in told], abs=1e-4)
+    assert logged[-1]["answers"] == measured["answers"]
     with pytest.raises(RecipeError, match="one answer"):
         run_reinforcement(parts.model, parts.prompts, [], stage, tmp_path / "b", resume=False)
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from emollm.training.grpo.loss import DIVERGENCE, advantages, grpo_loss
 from emollm.training.grpo.sampler import Rounds
 from emollm.training.grpo.utility import Group, Utility
+from emollm.training.logs import LOG
 
 Report = Callable[[int, int, float], None]
 """Called with step, steps in all, and the mean reward of the step."""
@@ -102,11 +103,21 @@ def run(
             torch.nn.utils.clip_grad_norm_(policy.parameters(), course.largest_gradient)
             optimizer.step()
         means.append(float(rewards.mean()))
+        if out is not None:
+            _log(out, step + 1, course, means[-1], factors)
         if report is not None:
             report(step + 1, course.steps, means[-1])
         if out is not None and ((step + 1) % course.save_steps == 0 or step + 1 == course.steps):
             _save(out, step + 1, policy, optimizer, rounds, utility)
     return means
+
+
+def _log(out: Path, step: int, course: Course, reward: float, factors: Tensor) -> None:
+    """A line of log.jsonl; a resumed run goes on in the same file."""
+    out.mkdir(parents=True, exist_ok=True)
+    row = {"step": step, "of": course.steps, "reward": round(reward, 4), "answers": step * course.questions * course.group}
+    with (out / LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row | {"factor": round(float(factors.mean()), 4)}) + "\n")
 
 
 def _save(out: Path, step: int, policy: Policy, optimizer: torch.optim.Optimizer, rounds: Rounds, utility: Utility) -> None:
