@@ -1,4 +1,4 @@
-"""`emollm weights`: list, pull and verify pretrained weights, and export the language model for other servers."""
+"""`emollm weights`: list, pull and verify pretrained weights, export the language model for other servers, and average adapters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.table import Table
 from emollm import weights
 from emollm.errors import CheckpointError
 
-app = typer.Typer(help="List, pull and verify pretrained weights; export the language model.", no_args_is_help=True)
+app = typer.Typer(help="List, pull and verify pretrained weights; export the language model; average adapters.", no_args_is_help=True)
 
 CacheOption = Annotated[
     Path | None, typer.Option("--cache", help="Folder of ready weights; default: $EMOLLM_CACHE or ~/.cache/emollm/weights.")
@@ -131,6 +131,19 @@ def export(
     note = {"system": parts.recipe.name, "scale": scale, "version": parts.version, "dtype": dtype}
     export_language_model(parts.model, parts.tokenizer, parts.prompts.end_id, folder, note, rounded)
     print(f"{parts.recipe.name} at scale {scale}, weights {parts.version}, in {dtype}: {folder}")
+
+
+@app.command()
+def average(
+    folders: Annotated[list[Path], typer.Argument(help="Two or more folders of adapters, trained from the same weights.")],
+    out: Annotated[Path, typer.Option(help="Where the mean goes: a new or empty folder.")],
+    share: Annotated[list[float] | None, typer.Option(help="Weight of a folder, once for each in their order; alike if not given.")] = None,
+) -> None:
+    """Write the mean of trained adapters, to be used with --adapters or --start."""
+    from emollm.model.average import average as mean
+
+    mean(folders, out, share or ())
+    print(f"the mean of {len(folders)}: {out}")
 
 
 def _names(wanted: list[str]) -> tuple[str, ...]:
