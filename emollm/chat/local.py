@@ -49,6 +49,7 @@ class _Prompt:
     owners: list[Owner]  # L
     timings_s: dict[str, float]
     since: float  # when reading began, on the monotonic clock
+    said: tuple[str, ...]  # in the clips
 
 
 class LocalBackend:
@@ -217,7 +218,8 @@ class LocalBackend:
         embeds = self._embed(encoded, clips)[0]
         owners = _owners(encoded, self._model, clips)
         timings["prompt"] = time.perf_counter() - began
-        return _Prompt(embeds, owners, timings, since)
+        said = tuple(t.clip.words for t in turns if t.clip is not None and t.clip.words)
+        return _Prompt(embeds, owners, timings, since, said)
 
     def _known(self, path: Path) -> bool:
         """Whether a clip was looked at before; its measurements are then at hand without waiting for the encoders."""
@@ -254,7 +256,14 @@ class LocalBackend:
         # A clip is asked about again to be told the same again.
         earlier = () if any(m.clips for m in messages) else tuple(m.text for m in messages if m.role == "assistant")
         stream = self._engine.write(
-            prompt.embeds, prompt.owners, sampling, due=due, since=prompt.since, cancelled=lambda: reply.cancelled, earlier=earlier
+            prompt.embeds,
+            prompt.owners,
+            sampling,
+            due=due,
+            since=prompt.since,
+            cancelled=lambda: reply.cancelled,
+            earlier=earlier,
+            said=prompt.said,
         )
         try:
             if begun:

@@ -7,6 +7,7 @@ they have understood, and so are sentences with figures, which are facts.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -20,19 +21,18 @@ class Again:
     Args:
         tokenizer: Of the language model.
         earlier: Answers that were given before.
+        penalty: By how much less likely their sentences are made.
     """
 
-    def __init__(self, tokenizer: Any, earlier: Sequence[str]) -> None:
+    def __init__(self, tokenizer: Any, earlier: Sequence[str], penalty: float) -> None:
         self._tokenizer = tokenizer
+        self.weight = -math.log(penalty)
         self._next: dict[str, set[int]] = defaultdict(set)
         for answer in earlier:
             for sentence in self._sentences(self._ids(f" {answer.strip()}")):
                 if not any(letter.isdigit() for letter in self._joined(sentence)):
                     for k, token in enumerate(sentence):
                         self._next[self._joined(sentence[:k])].add(token)
-
-    def __bool__(self) -> bool:
-        return bool(self._next)
 
     def following(self, written: Sequence[int]) -> set[int]:
         """Tokens that would go on as a sentence of before did; none at the beginning of the answer."""

@@ -14,6 +14,8 @@ from emollm.engine.choose import Chosen, choose
 from emollm.engine.grammar import Grammars
 from emollm.engine.jobs import Prompt, Scoring, Writing
 from emollm.engine.prefixes import Owner
+from emollm.engine.quoting import Quoting
+from emollm.engine.sampler import Leaning
 from emollm.engine.scheduler import Scheduler
 from emollm.engine.settings import EngineSettings
 from emollm.engine.stream import Stream
@@ -69,6 +71,7 @@ class Engine:
         since: float | None = None,
         cancelled: Callable[[], bool] | None = None,
         earlier: Sequence[str] = (),
+        said: Sequence[str] = (),
     ) -> Stream:
         """Begin a reply.
 
@@ -80,6 +83,7 @@ class Engine:
             since: When the prompt began to be put together; what was forgotten after that is not kept. Now if None.
             cancelled: Asked at every step whether the reader is gone.
             earlier: Answers whose sentences had better not be said again.
+            said: Words of clips, to be quoted as they are.
 
         Raises:
             BackendError: If too many wait (`server_busy`), or the schema cannot be followed.
@@ -87,8 +91,12 @@ class Engine:
         matcher = self._grammars.matcher(sampling.schema) if sampling.schema is not None else None
         stream = Stream(cancelled)
         speech = Speech(self._tokenizer, sampling.stop)
-        again = Again(self._tokenizer, earlier) if earlier and matcher is None else None
-        self.scheduler.submit(Writing(self._prompt(embeds, owners, due, since), stream, sampling, speech, self._end_id, matcher, again))
+        leanings: list[Leaning] = []
+        if earlier and matcher is None and sampling.sentence_penalty != 1:
+            leanings.append(Again(self._tokenizer, earlier, sampling.sentence_penalty))
+        if said and matcher is None:
+            leanings.append(Quoting(self._tokenizer, said))
+        self.scheduler.submit(Writing(self._prompt(embeds, owners, due, since), stream, sampling, speech, self._end_id, matcher, leanings))
         return stream
 
     def score(

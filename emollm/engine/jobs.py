@@ -15,11 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emollm.engine.again import Again
 from emollm.engine.core import Core, Work
 from emollm.engine.grammar import Matcher
 from emollm.engine.prefixes import Owner
-from emollm.engine.sampler import Sampler, TokenChoice, choice_of
+from emollm.engine.sampler import Leaning, Sampler, TokenChoice, choice_of
 from emollm.engine.stream import End, Ended, Stream
 from emollm.engine.text import Speech
 from emollm.errors import BackendError
@@ -106,7 +105,7 @@ class Writing(Job):
         speech: Speech,
         end_id: int,
         matcher: Matcher | None,
-        again: Again | None = None,
+        leanings: Sequence[Leaning] = (),
     ) -> None:
         super().__init__(prompt, sampling.max_new_tokens)
         self.stream = stream
@@ -114,7 +113,7 @@ class Writing(Job):
         self._speech = speech
         self._end_id = end_id
         self._matcher = matcher
-        self._sampler = Sampler(sampling, again)
+        self._sampler = Sampler(sampling, leanings)
         self._written: list[int] = []
         self._choices: list[TokenChoice] = []
         self._first_s = 0.0

@@ -5,15 +5,14 @@ The repetition penalty sees generated tokens only: a prompt of embeddings has no
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from emollm.engine.again import Again
 from emollm.values import Sampling
 
 
@@ -26,12 +25,21 @@ class TokenChoice:
     top: tuple[tuple[int, float], ...]  # the likeliest first
 
 
-class Sampler:
-    """Draws tokens of one reply, which had better not repeat sentences of `again`."""
+class Leaning(Protocol):
+    """Something that makes tokens likelier, or less likely, by what is written so far."""
 
-    def __init__(self, sampling: Sampling, again: Again | None = None) -> None:
+    weight: float  # added to their logits
+
+    def following(self, written: Sequence[int]) -> set[int]:
+        """The tokens it is about."""
+
+
+class Sampler:
+    """Draws tokens of one reply."""
+
+    def __init__(self, sampling: Sampling, leanings: Sequence[Leaning] = ()) -> None:
         self._sampling = sampling
-        self._again = again
+        self._leanings = leanings
         seed = sampling.seed if sampling.seed is not None else random.SystemRandom().getrandbits(63)
         self._generator = torch.Generator().manual_seed(seed)
 
@@ -46,13 +54,14 @@ class Sampler:
         s = self._sampling
         scores = logits
         if s.repetition_penalty != 1 and written:
-            ids = torch.tensor(sorted(set(written)))
-            old = scores[ids]
+            seen = torch.tensor(sorted(set(written)))
+            old = scores[seen]
             scores = scores.clone()
-            scores[ids] = torch.where(old < 0, old * s.repetition_penalty, old / s.repetition_penalty)
-        if self._again is not None and s.sentence_penalty != 1 and (said := self._again.following(written)):
-            scores = scores.clone()
-            scores[sorted(said)] -= math.log(s.sentence_penalty)
+            scores[seen] = torch.where(old < 0, old * s.repetition_penalty, old / s.repetition_penalty)
+        for leaning in self._leanings:
+            if ids := sorted(leaning.following(written)):
+                scores = scores.clone()
+                scores[ids] += leaning.weight
         if allowed is not None:
             scores = scores.masked_fill(~allowed, float("-inf"))
         if s.temperature <= 0:

@@ -80,8 +80,9 @@ class VllmEngine(Engine):
         since: float | None = None,
         cancelled: Callable[[], bool] | None = None,
         earlier: Sequence[str] = (),
+        said: Sequence[str] = (),
     ) -> Stream:
-        """See Engine. What the other side keeps read it finds by content, so it is not told owners; earlier answers it cannot be told."""
+        """See Engine. The other side finds what it keeps by content, so it is told no owners; of earlier answers and words it cannot be."""
         if sampling.schema is not None:
             self._grammars.matcher(sampling.schema)  # refuses what cannot be followed, in the words of every engine
         prompt = self._prompt(embeds, owners, due, since)

@@ -20,7 +20,7 @@ def after(again, text):
 
 
 def test_a_sentence_is_followed_wherever_it_stands():
-    again = Again(TOKENIZER, ["Oh no. I am here."])
+    again = Again(TOKENIZER, ["Oh no. I am here."], 8.0)
     assert after(again, "") == set(), "how an answer begins is left alone"
     assert after(again, "I a") == {"m"}
     assert after(again, "What? I am") == {" "}
@@ -31,14 +31,14 @@ def test_a_sentence_is_followed_wherever_it_stands():
 
 
 def test_facts_may_be_said_twice():
-    again = Again(TOKENIZER, ["It turns at 2.8 s. Is it so?"])
+    again = Again(TOKENIZER, ["It turns at 2.8 s. Is it so?"], 8.0)
     assert after(again, "It t") == set()
     assert after(again, "Is it") == {" "}
 
 
 def test_nothing_said_before_is_nothing_to_avoid():
-    assert not Again(TOKENIZER, [])
-    assert not Again(TOKENIZER, ["  "]).following(ids("a"))
+    assert not Again(TOKENIZER, [], 8.0).following(ids("a"))
+    assert not Again(TOKENIZER, ["  "], 8.0).following(ids("a"))
 
 
 @pytest.mark.parametrize(("penalty", "chosen"), [(1.0, "m"), (3.9, "m"), (4.1, "n")])
@@ -46,7 +46,7 @@ def test_what_is_nearly_as_likely_is_said_instead(penalty, chosen):
     """ "m" is four times as likely as "n"."""
     logits = torch.full((len(TOKENIZER),), -20.0)
     logits[ids("m")[0]], logits[ids("n")[0]] = math.log(0.8), math.log(0.2)
-    sampler = Sampler(Sampling(repetition_penalty=1.0, sentence_penalty=penalty), Again(TOKENIZER, ["I am here."]))
+    sampler = Sampler(Sampling(repetition_penalty=1.0), [Again(TOKENIZER, ["I am here."], penalty)])
     before = logits.clone()
     assert TOKENIZER.decode([sampler.draw(logits, ids("I a"))]) == chosen
     assert torch.equal(logits, before), "the caller's logits are left alone"
