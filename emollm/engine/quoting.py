@@ -31,7 +31,7 @@ class Quoting:
         self._texts = [text[at:] for text in said for at in (0, *(found.end() for found in _SENTENCE.finditer(text)))]
 
     def following(self, written: Sequence[int]) -> set[int]:
-        """Tokens that go on with the words of a clip where a quotation of them is open; none at the end of a sentence that is not the last."""
+        """Tokens that go on with the words of a clip where a quotation of them is open; none where a sentence ends that is not the last."""
         before, mark, quoted = str(self._tokenizer.decode([*written])).rpartition('"')
         least = _WORDS if before.strip() else _WORDS_FIRST
         if not mark or before.count('"') % 2 or len(quoted.split()) < least:
