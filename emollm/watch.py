@@ -201,7 +201,8 @@ class Watcher:
         for time_s, crop, shape, neutral in zip(person.times_s, person.crops, points, scores[:, _NEUTRAL], strict=True):
             best = person.close_ups.get(int(time_s // CLOSE_UP_S))
             if best is None or 1 - neutral > best.strength:
-                person.close_ups[int(time_s // CLOSE_UP_S)] = CloseUp(time_s, crop, shape.copy(), float(1 - neutral))  # a view would keep the whole batch
+                shape = shape.copy()  # noqa: PLW2901  a view would keep the whole batch
+                person.close_ups[int(time_s // CLOSE_UP_S)] = CloseUp(time_s, crop, shape, float(1 - neutral))
         person.crops.clear()
         person.landmarks.clear()
         person.times_s.clear()

@@ -56,7 +56,7 @@ def _mean(files: Sequence[Path], shares: Sequence[float]) -> tuple[dict[str, Ten
     for file, share in zip(files, shares, strict=True):
         if not file.is_file():
             raise CheckpointError(f"{file} is missing; give folders that hold trained adapters.")
-        with safe_open(file, "pt") as opened:  # type: ignore[no-untyped-call]
+        with safe_open(file, "pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  it is no mapping
             about = about or opened.metadata()
         first = first or tensors
