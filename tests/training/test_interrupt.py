@@ -1,62 +1,36 @@
 """A signal ends training with a checkpoint of the step at hand, and going on from it comes to the same losses."""
 
-import os
+import json
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
-from learnable import STAGE, samples
 
-from emollm.build import build
-from emollm.training.sft import run_sft
+HERE = Path(__file__).parent
 
 
-def learn(out, *, resume=False, then=lambda: None):
-    parts = build("emollm", "toy", fresh=True, perception=object())
-    losses = {}
-
-    def watch(step, of, loss):
-        losses[step] = loss
-        if len(losses) == 1:
-            then()
-
-    run_sft(parts.model.train(), parts.prompts, samples(), STAGE, out, resume=resume, report=watch)
-    return losses
-
-
-class MissedError(Exception):
-    """A signal that training did not take."""
-
-
-@pytest.fixture
-def caught(which):
-    """A signal that nobody takes is an error of the test, not the end of the process that runs all tests, whatever it was started by."""
-
-    def miss(number, frame):
-        raise MissedError
-
-    before = signal.signal(which, miss)
-    yield miss
-    signal.signal(which, before)
+def told(out, which, how):
+    """What the script says: a process of its own, since a signal that goes astray ends the one it was sent to."""
+    command = [sys.executable, str(HERE / "interrupt_script.py"), str(out), str(int(which)), how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_goes_on_where_it_was(tmp_path, which, caught):
-    with pytest.raises(KeyboardInterrupt):
-        learn(tmp_path / "stopped", then=lambda: os.kill(os.getpid(), which))
-    assert signal.getsignal(which) is caught
-    (kept,) = (tmp_path / "stopped").glob("checkpoint-*")
-    assert int(kept.name.split("-")[1]) in (10, 11), "the first losses are told after ten steps, and the checkpoints of its own come at 200"
-    rest = learn(tmp_path / "stopped", resume=True)
-    whole = learn(tmp_path / "whole")
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, which):
+    found = told(tmp_path, which, "heeded")
+    assert found["stopped"] and found["left"]
+    (kept,) = found["kept"]
+    assert int(kept.split("-")[1]) in (10, 11), "the first losses are told after ten steps, and the checkpoints of its own come at 200"
+    rest, whole = dict(found["rest"]), dict(found["whole"])
     assert min(rest) > 10 and max(rest) == max(whole)
     for step, loss in rest.items():
         assert loss == pytest.approx(whole[step], rel=0.05, abs=0.02)
 
 
 def test_an_ignored_signal_stays_ignored(tmp_path):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        losses = learn(tmp_path, then=lambda: os.kill(os.getpid(), signal.SIGINT))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert max(losses) > 20, "it went on to the end"
+    found = told(tmp_path, signal.SIGINT, "ignored")
+    assert not found["stopped"] and found["left"] and max(dict(found["whole"])) > 20, "it went on to the end"
