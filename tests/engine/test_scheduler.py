@@ -195,7 +195,7 @@ def test_a_failing_request_ends_alone(llama, engine, monkeypatch):
             raise ValueError("bad dice")
 
     other = begin(engine, llama, "Ho", max_new_tokens=40)
-    monkeypatch.setattr(jobs, "Sampler", lambda _: Faulty())
+    monkeypatch.setattr(jobs, "Sampler", lambda *_: Faulty())
     broken = begin(engine, llama, "Hi")
     with pytest.raises(ValueError, match="bad dice"):
         text_of(broken)
