@@ -26,6 +26,7 @@ class Again:
 
     def __init__(self, tokenizer: Any, earlier: Sequence[str], penalty: float) -> None:
         self._tokenizer = tokenizer
+        self._known: dict[int, str] = {}  # texts of tokens, for all that is written is looked at anew with each token
         self.weight = -math.log(penalty)
         self._next: dict[str, set[int]] = defaultdict(set)
         for answer in earlier:
@@ -57,4 +58,6 @@ class Again:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _text(self, token: int) -> str:
-        return str(self._tokenizer.decode([token]))
+        if token not in self._known:
+            self._known[token] = str(self._tokenizer.decode([token]))
+        return self._known[token]

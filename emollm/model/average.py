@@ -38,7 +38,7 @@ def average(folders: Sequence[Path], out: Path, shares: Sequence[float] = ()) ->
         raise CheckpointError(f"{len(folders)} folders need as many shares, none below nothing and not all nothing; given are {[*shares]}.")
     if out.is_dir() and any(out.iterdir()):
         raise CheckpointError(f"{out} is not empty; give a new folder.")
-    files = [Path(ADAPTERS), *([LORA] if (folders[0] / LORA).is_file() else [])]
+    files = [Path(ADAPTERS), *([LORA] if any((folder / LORA).is_file() for folder in folders) else [])]
     means = {file: _mean([folder / file for folder in folders], shares) for file in files}
     for file, (tensors, about) in means.items():
         (out / file).parent.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,11 @@ def test_what_does_not_fit_is_refused(pair, tmp_path):
     ):
         with pytest.raises(CheckpointError, match=told):
             average(folders, tmp_path / "mean", shares)
+    bare = tmp_path / "bare"
+    shutil.copytree(pair[0], bare, ignore=shutil.ignore_patterns("lora"))
+    for folders in ((bare, pair[1]), (pair[0], bare)):
+        with pytest.raises(CheckpointError, match="missing"):
+            average(folders, tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
     with pytest.raises(CheckpointError, match="not empty"):
         average(pair, other)
