@@ -162,7 +162,7 @@ class Desk:
                     **self._all(visit),
                     page.looking: "",
                     page.clip_note: note(fault, alert=True),
-                    page.chat: conversation.view(visit, self._words(visit)) if visit.epoch == epoch else gr.skip(),
+                    page.chat: self._talk(visit) if visit.epoch == epoch else gr.skip(),
                 }
                 if visit.stopping:
                     visit.refuse()
@@ -273,6 +273,22 @@ class Desk:
         yield from self._answer(asked, "", Sampling(LENGTHS.get(length, 200)), request)
 
     def _answer(self, asked: str, shown: str, sampling: Sampling, request: gr.Request) -> Iterator[Shown]:
+        visit = self._visit(request)
+        visit.answering += 1
+        try:
+            yield from self._write(asked, shown, sampling, request)
+        finally:
+            visit.answering -= 1
+
+    def _talk(self, visit: Visit) -> Any:
+        """The conversation, for events other than an answer.
+
+        They leave it alone while an answer is written: gradio changes the list that an answer shows in place, and a list that another
+        event has put there between two changes is not drawn again.
+        """
+        return gr.skip() if visit.answering else conversation.view(visit, self._words(visit))
+
+    def _write(self, asked: str, shown: str, sampling: Sampling, request: gr.Request) -> Iterator[Shown]:
         visit, page = self._visit(request), self.page
         words = self._words(visit)
         if self._visits.came_back(_key(request)):
@@ -400,7 +416,7 @@ class Desk:
         elif do == "language":
             visit.language = chosen(str(value), None)
             words = self._words(visit)
-            return self.page.relabelled(words) | self._all(visit) | {page.chat: conversation.view(visit, words)}
+            return self.page.relabelled(words) | self._all(visit) | {page.chat: self._talk(visit)}
         elif do == "stop":
             visit.stop()
             return self._same()

@@ -67,6 +67,7 @@ class Visit:
     reply: Reply | None = None
     stopping: bool = False
     looking: bool = False
+    answering: int = 0  # answers that are being written; they alone write the conversation meanwhile
     reading: int | None = None  # number of the clip whose words are to be read next
     lock: threading.Condition = field(default_factory=threading.Condition)
 
