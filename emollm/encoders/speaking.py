@@ -19,9 +19,9 @@ _LIPS, _CORNERS = (13, 14), (61, 291)
 
 def mouth_motion(track: FaceTrack) -> tuple[Floats, Floats]:
     """Times [n - 1] between neighbouring frames and how fast the gap between the lips changed there, in mouth widths a second."""
-    points = np.asarray(track.landmarks, float)[..., :2]
-    gap = np.linalg.norm(points[:, _LIPS[0]] - points[:, _LIPS[1]], axis=1)
-    width = np.linalg.norm(points[:, _CORNERS[0]] - points[:, _CORNERS[1]], axis=1)
+    points = track.landmarks[:, [*_LIPS, *_CORNERS], :2].astype(float)  # four of 468: of an hour all would be 320 MB
+    gap = np.linalg.norm(points[:, 0] - points[:, 1], axis=1)
+    width = np.linalg.norm(points[:, 2] - points[:, 3], axis=1)
     share = gap / np.maximum(np.median(width) if len(width) else 1.0, 1e-6)
     times = np.asarray(track.times_s, float)
     return (times[1:] + times[:-1]) / 2, np.abs(np.diff(share)) / np.maximum(np.diff(times), 1e-3)

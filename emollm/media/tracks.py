@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from emollm.media.detector import FaceDetector, FaceMesh, Image, IrisFinder, Region, overlap, region_of_mesh
+from emollm.media.gathered import Gathered
 from emollm.media.likeness import Looks, alike_elsewhere, alike_here, describe
 from emollm.values import FaceTrack, Floats
 
@@ -50,7 +51,7 @@ class _Person:
     index: list[int] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
     boxes: list[Floats] = field(default_factory=list)
-    landmarks: list[Floats] = field(default_factory=list)
+    landmarks: Gathered = field(default_factory=Gathered)  # an hour of one face is 160 MB
     irises: list[Floats] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     last: Floats | None = None  # newest landmarks in full precision
@@ -243,7 +244,7 @@ class Following:
         person.times_s.append(time_s)
         person.boxes.append(box_of(landmarks))
         person.last = landmarks
-        person.landmarks.append(landmarks.astype(np.float32))
+        person.landmarks.append(landmarks)
         person.irises.append(self._tracker.iris(image, landmarks) if self._tracker.iris is not None else np.full((2, 3), np.nan))
         person.scores.append(presence)
         # Looks are learned once a second at most, and only where nobody else is near enough to lend colours.
@@ -275,7 +276,7 @@ def _freeze(person: _Person) -> FaceTrack:
         index=np.array(person.index),
         times_s=np.array(person.times_s),
         boxes=np.stack(person.boxes),
-        landmarks=np.stack(person.landmarks),
+        landmarks=person.landmarks.taken(),
         irises=np.stack(person.irises),
         scores=np.array(person.scores),
     )
