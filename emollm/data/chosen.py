@@ -14,7 +14,7 @@ from typing import Any
 
 from emollm.data.conversation import Turn
 from emollm.data.tasks import Sample
-from emollm.data.written import ROLES, evenly, read_lines, turns_of
+from emollm.data.written import evenly, read_lines, turns_fault, turns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ def choices() -> tuple[Choice, ...]:
 
 def fault_of(choice: Choice) -> str:
     """What is wrong with a choice; empty if nothing is."""
-    if len(choice.turns) % 2 != 1 or any(role != ROLES[i % 2] for i, (role, _) in enumerate(choice.turns)):
-        return "user and assistant must take turns, the user first and last"
-    if not all(text.strip() for text in (*(t for _, t in choice.turns), choice.better, choice.worse)):
-        return "a turn or an answer is empty"
+    if fault := turns_fault(choice.turns):
+        return fault
+    if not (choice.better.strip() and choice.worse.strip()):
+        return "an answer is empty"
     return "both answers are the same" if choice.better.strip() == choice.worse.strip() else ""
 
 

@@ -22,7 +22,7 @@ from emollm.data.chosen import fault_of as choice_fault
 from emollm.data.conversation import Turn
 from emollm.data.prompts import pools
 from emollm.data.tasks import Sample
-from emollm.data.written import ROLES, evenly, read_lines, turns_of
+from emollm.data.written import evenly, read_lines, turns_fault, turns_of
 
 OTHER = "other"
 SPOKEN = {
@@ -92,9 +92,7 @@ def fault_of(one: Meant) -> str:
         return choice_fault(Choice("", one.turns, one.better, one.worse or "(nothing)"))
     if one.meaning not in pools("plain"):
         return f"the meaning {one.meaning!r} has no answers"
-    if len(one.turns) % 2 != 1 or any(role != ROLES[i % 2] for i, (role, _) in enumerate(one.turns)):
-        return "user and assistant must take turns, the user first and last"
-    return "" if all(text.strip() for _, text in one.turns) else "a turn is empty"
+    return turns_fault(one.turns)
 
 
 def answer(meaning: str, rng: random.Random, *, about: str = "", later: bool = False, said: str = "") -> str:

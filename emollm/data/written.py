@@ -69,13 +69,16 @@ def read_lines(folder: str, made: Callable[[Any], T], fault: Callable[[T], str],
     return tuple(found)
 
 
+def turns_fault(turns: Sequence[tuple[str, str]], last: str = ROLES[0]) -> str:
+    """What is wrong with turns of which `last` is to have the last; empty if nothing is."""
+    if not turns or turns[-1][0] != last or any(role != ROLES[i % 2] for i, (role, _) in enumerate(turns)):
+        return f"user and assistant must take turns, the user first and the {last} last"
+    return "" if all(text.strip() for _, text in turns) else "a turn is empty"
+
+
 def fault_of(talk: Talk) -> str:
     """What is wrong with a conversation; empty if nothing is."""
-    if not talk.turns or len(talk.turns) % 2:
-        return "the assistant must have the last word"
-    if any(role != ROLES[i % 2] for i, (role, _) in enumerate(talk.turns)):
-        return "user and assistant must take turns, the user first"
-    return "" if all(text.strip() for _, text in talk.turns) else "a turn is empty"
+    return turns_fault(talk.turns, ROLES[1])
 
 
 def evenly(known: Sequence[T], count: int, rng: random.Random) -> list[T]:

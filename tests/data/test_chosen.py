@@ -18,8 +18,8 @@ def test_better_answers_are_short_plain_and_hand_out_no_numbers():
 @pytest.mark.parametrize(
     ("turns", "better", "worse", "fault"),
     [
-        ((("user", "a"), ("assistant", "b")), "x", "y", "user first and last"),
-        ((("assistant", "a"),), "x", "y", "user first and last"),
+        ((("user", "a"), ("assistant", "b")), "x", "y", "user first and the user last"),
+        ((("assistant", "a"),), "x", "y", "user first and the user last"),
         ((("user", "a"),), " ", "y", "empty"),
         ((("user", "a"),), "x", "x ", "the same"),
         ((("user", "a"), ("assistant", "b"), ("user", "c")), "x", "y", ""),

@@ -49,7 +49,7 @@ def test_a_missing_answer_is_of_another_meaning():
     ("one", "fault"),
     [
         (Meant((("user", "a"),), "joyful"), "has no answers"),
-        (Meant((("user", "a"), ("assistant", "b")), "joy"), "user first and last"),
+        (Meant((("user", "a"), ("assistant", "b")), "joy"), "user first and the user last"),
         (Meant((("user", " "),), "joy"), "empty"),
         (Meant((("user", "a"),), OTHER, better="x", worse="x"), "the same"),
         (Meant((("user", "a"),), OTHER, better="x", worse="y"), ""),

@@ -33,8 +33,8 @@ def test_nobody_claims_a_body_or_a_family():
 @pytest.mark.parametrize(
     ("turns", "fault"),
     [
-        ((), "last word"),
-        ((("user", "a"),), "last word"),
+        ((), "assistant last"),
+        ((("user", "a"),), "assistant last"),
         ((("assistant", "a"), ("user", "b")), "take turns"),
         ((("user", "a"), ("assistant", " ")), "empty"),
         ((("user", "a"), ("assistant", "b")), ""),
