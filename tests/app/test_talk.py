@@ -33,7 +33,12 @@ def asking(running: Running) -> Any:
 
 def test_asking_streams_pieces_and_remembers(running: Running) -> None:
     ask = asking(running)
-    threading.Timer(2.0, running.backend.gate.set).start()  # until then a piece comes every twentieth of a second
+
+    def open_later() -> None:  # two seconds of the answer itself, however long it took to begin; a piece comes every twentieth of a second
+        wait_for(lambda: running.backend.asked, "the question did not come")
+        threading.Timer(2.0, running.backend.gate.set).start()
+
+    threading.Thread(target=open_later, daemon=True).start()
     seen = [texts(out[0]) for out in ask("good morning slowly")]
     assert seen[0][0] == "good morning slowly"
     lengths = [len(view[-1]) for view in seen if len(view) == 2]
