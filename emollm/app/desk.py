@@ -280,14 +280,6 @@ class Desk:
         finally:
             visit.answering -= 1
 
-    def _talk(self, visit: Visit) -> Any:
-        """The conversation, for events other than an answer.
-
-        They leave it alone while an answer is written: gradio changes the list that an answer shows in place, and a list that another
-        event has put there between two changes is not drawn again.
-        """
-        return gr.skip() if visit.answering else conversation.view(visit, self._words(visit))
-
     def _write(self, asked: str, shown: str, sampling: Sampling, request: gr.Request) -> Iterator[Shown]:
         visit, page = self._visit(request), self.page
         words = self._words(visit)
@@ -458,6 +450,14 @@ class Desk:
             there = place < min(MOST, len(visit.suggested))
             shown[button] = gr.update(value=visit.suggested[place][0] if there else "", visible=there)
         return shown
+
+    def _talk(self, visit: Visit) -> Any:
+        """The conversation, for events other than an answer.
+
+        They leave it alone while an answer is written: what another event put there between two pieces kept the rest from being drawn,
+        as a browser on a busy machine showed.
+        """
+        return gr.skip() if visit.answering else conversation.view(visit, self._words(visit))
 
     def _same(self) -> Shown:
         """Change nothing."""

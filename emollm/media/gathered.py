@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-BLOCK = 256  # large enough for the system to take a block back as soon as it is let go
+from emollm.processor import give_back_memory
+
+BLOCK = 256
+GIVE_BACK = 32  # blocks that are let go before the system is handed their memory: the C library keeps it otherwise
 
 
 class Gathered:
-    """A list of arrays of one shape.
+    """A list of arrays of one shape, in single precision."""
 
-    Args:
-        dtype: They are kept in.
-    """
-
-    def __init__(self, dtype: DTypeLike = np.float32) -> None:
-        self._dtype = dtype
-        self._blocks: list[NDArray[Any]] = []
+    def __init__(self) -> None:
+        self._blocks: list[NDArray[np.float32]] = []
         self._count = 0
 
     def __len__(self) -> int:
@@ -29,11 +27,11 @@ class Gathered:
         """One more, copied."""
         place = self._count % BLOCK
         if place == 0:
-            self._blocks.append(np.empty((BLOCK, *row.shape), self._dtype))
+            self._blocks.append(np.empty((BLOCK, *row.shape), np.float32))
         self._blocks[-1][place] = row
         self._count += 1
 
-    def taken(self) -> NDArray[Any]:
+    def taken(self) -> NDArray[np.float32]:
         """All of them as one array, [n, ...]; nothing is left here.
 
         Raises:
@@ -41,11 +39,11 @@ class Gathered:
         """
         if not self._blocks:
             raise ValueError("nothing was gathered")
-        joined = np.empty((self._count, *self._blocks[0].shape[1:]), self._dtype)
+        joined = np.empty((self._count, *self._blocks[0].shape[1:]), np.float32)
         blocks, self._blocks, self._count = self._blocks[::-1], [], 0
-        start = 0
-        while blocks:
-            block = blocks.pop()
-            joined[start : start + BLOCK] = block[: len(joined) - start]
-            start += BLOCK
+        for number in range(len(blocks)):
+            start = number * BLOCK
+            joined[start : start + BLOCK] = blocks.pop()[: len(joined) - start]
+            if number % GIVE_BACK == GIVE_BACK - 1:
+                give_back_memory()
         return joined
